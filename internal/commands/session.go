@@ -1,0 +1,183 @@
+package commands
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/internal/ui"
+	"github.com/multipack/multipack/pkg/reference"
+	"github.com/multipack/multipack/pkg/registry"
+)
+
+// session is what one run shares: the flags of every command, the console and
+// what is built from them when it is first needed. Starting costs nothing:
+// network, configuration and engine are touched by whoever asks for them.
+type session struct {
+	app     *App
+	globals globals
+	console *ui.Console
+
+	mu      sync.Mutex
+	tmp     string
+	client  *registry.Client
+	cleanup []func()
+}
+
+// formatsKey annotates a command with the documents that -o can name.
+const formatsKey = "multipack.output"
+
+// start is called before the command's own code, when the flags are known.
+func (s *session) start(cmd *cobra.Command) error {
+	formats := []string{ui.JSON}
+	if cmd.Annotations[formatsKey] != "" {
+		formats = []string{ui.JSON, ui.YAML, ui.TOML}
+	}
+	err := s.globals.check(formats)
+	s.console = s.newConsole()
+	return err
+}
+
+// documents lets -o of cmd name yaml and toml besides json.
+func documents(cmd *cobra.Command) *cobra.Command {
+	cmd.Annotations = map[string]string{formatsKey: "all"}
+	return cmd
+}
+
+func (s *session) newConsole() *ui.Console {
+	outFile, errFile := terminal(s.app.Out), terminal(s.app.Err)
+	o := ui.Options{
+		Out: s.app.Out, Err: s.app.Err, Now: s.app.Now,
+		Quiet: s.globals.quiet, Verbose: s.globals.verbose, Timestamps: s.globals.timestamps,
+		Terminal: errFile != nil && s.app.Getenv("TERM") != "dumb",
+		Color:    s.globals.forceColor || errFile != nil && !s.globals.noColor && s.app.Getenv("NO_COLOR") == "" && s.app.Getenv("TERM") != "dumb",
+	}
+	o.ColorOut = s.globals.forceColor || o.Color && outFile != nil
+	for _, f := range []*os.File{outFile, errFile} {
+		if f != nil && o.Width == 0 {
+			if w, _, err := term.GetSize(int(f.Fd())); err == nil {
+				o.Width = w
+			}
+		}
+	}
+	return ui.New(o)
+}
+
+// terminal is w where it is a terminal, else nil.
+func terminal(w any) *os.File {
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return f
+	}
+	return nil
+}
+
+// consoleOrPlain is the console, also where the flags could not be read.
+func (s *session) consoleOrPlain() *ui.Console {
+	if s.console == nil {
+		s.console = s.newConsole()
+	}
+	return s.console
+}
+
+// jobs is the number of compressions at once, requests that of requests.
+func (s *session) jobs() int {
+	if s.globals.jobs > 0 {
+		return s.globals.jobs
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+func (s *session) requests() int {
+	if s.globals.jobs > 0 {
+		return s.globals.jobs
+	}
+	return max(4, 2*runtime.GOMAXPROCS(0))
+}
+
+// registry is the one client of the run; insecure adds hosts that a command's
+// own --insecure names and must be said before the first use.
+func (s *session) registry(insecure ...string) (*registry.Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != nil {
+		return s.client, nil
+	}
+	c, err := registry.New(registry.Config{
+		Insecure: append(append([]string{}, s.globals.insecure...), insecure...),
+		AuthFile: s.globals.authfile, CAFile: s.globals.cafile,
+		Retries: s.globals.retries, Requests: s.requests(),
+		UserAgent: "multipack/" + s.app.Version,
+		Getenv:    s.app.Getenv,
+		Observe: func(r registry.Request) {
+			if s.console.Verbose() {
+				s.console.Debug("%s", describeRequest(r))
+			}
+		},
+	})
+	if err == nil {
+		s.client = c
+	}
+	return c, err
+}
+
+// scratch is a folder of this run, removed at its end.
+func (s *session) scratch() (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tmp != "" {
+		return s.tmp, nil
+	}
+	dir, err := os.MkdirTemp(s.app.Getenv("TMPDIR"), "multipack-")
+	if err != nil {
+		return "", fault.New(fault.Failed, "creating a temporary folder: %w", err)
+	}
+	s.tmp = dir
+	return dir, nil
+}
+
+// cacheDir is where things are kept that only cost time when they are missing:
+// $MULTIPACK_CACHE, else the cache folder of the system. "" where there is none.
+func (s *session) cacheDir() string {
+	if dir := s.app.Getenv("MULTIPACK_CACHE"); dir != "" {
+		return dir
+	}
+	if dir := s.app.Getenv("XDG_CACHE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "multipack")
+	}
+	if home := s.app.Getenv("HOME"); home != "" {
+		return filepath.Join(home, ".cache", "multipack")
+	}
+	return ""
+}
+
+// atEnd runs f when the run ends, the last one first.
+func (s *session) atEnd(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cleanup = append(s.cleanup, f)
+}
+
+func (s *session) close() {
+	for i := len(s.cleanup) - 1; i >= 0; i-- {
+		s.cleanup[i]()
+	}
+	if s.tmp != "" {
+		_ = os.RemoveAll(s.tmp)
+	}
+}
+
+// parseRef reads a reference; whether a path is there is asked of the disk.
+func parseRef(given string) (reference.Ref, error) {
+	return reference.Parse(given, func(path string) (bool, bool) {
+		info, err := os.Stat(path)
+		if err != nil {
+			return false, false
+		}
+		return true, info.IsDir()
+	})
+}

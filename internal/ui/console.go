@@ -1,0 +1,169 @@
+// Package ui writes to the user: results to stdout, everything else to stderr.
+package ui
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/heroku/color"
+)
+
+// Options say how a Console behaves; they are fixed for one run.
+type Options struct {
+	Out, Err io.Writer
+	// Color switches colour on stderr, ColorOut in what goes to stdout.
+	Color, ColorOut bool
+	// Terminal is set where stderr is a terminal: progress is drawn as bars.
+	Terminal bool
+	// Width is the terminal's width in columns, 0 where there is none.
+	Width int
+	// Quiet silences notes and progress, never results, warnings or errors.
+	Quiet bool
+	// Verbose shows debug lines.
+	Verbose bool
+	// Timestamps puts the time before each line on stderr.
+	Timestamps bool
+	Now        func() time.Time
+}
+
+// Console is safe for concurrent use.
+type Console struct {
+	o  Options
+	mu sync.Mutex
+	// above is where lines go while progress bars are drawn, so that they stand
+	// above the bars; nil otherwise.
+	above io.Writer
+}
+
+// New is a console; Now defaults to time.Now.
+func New(o Options) *Console {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Console{o: o}
+}
+
+// Out is stdout: for documents that are the result of a command.
+func (c *Console) Out() io.Writer { return c.o.Out }
+
+// Width is the terminal's width in columns, 0 where stdout is no terminal.
+func (c *Console) Width() int { return c.o.Width }
+
+// Verbose reports whether debug lines are shown.
+func (c *Console) Verbose() bool { return c.o.Verbose }
+
+// Result writes one line of result to stdout.
+func (c *Console) Result(line string) { fmt.Fprintln(c.o.Out, line) }
+
+// Note is a line about what happens; -q silences it.
+func (c *Console) Note(format string, args ...any) {
+	if !c.o.Quiet {
+		c.line("", nil, format, args...)
+	}
+}
+
+// Success is the line that ends a command that worked; -q silences it.
+func (c *Console) Success(format string, args ...any) { c.Note(format, args...) }
+
+// Debug is shown with -v only.
+func (c *Console) Debug(format string, args ...any) {
+	if c.o.Verbose {
+		c.line("", color.New(color.Faint), format, args...)
+	}
+}
+
+// Warn is a warning; -q silences it as a note.
+func (c *Console) Warn(format string, args ...any) {
+	if !c.o.Quiet {
+		c.line("Warning: ", color.New(color.FgYellow, color.Bold), format, args...)
+	}
+}
+
+// Tip names the next step; it is part of an error or of a note's text.
+func (c *Console) Tip(format string, args ...any) {
+	c.line("Tip: ", color.New(color.FgHiBlue, color.Bold), format, args...)
+}
+
+// Error is never silenced.
+func (c *Console) Error(format string, args ...any) {
+	c.line("ERROR: ", color.New(color.FgRed, color.Bold), format, args...)
+}
+
+// line colours the prefix only, so that a message can be searched for as it
+// stands. Control characters are made visible: texts come from the network.
+func (c *Console) line(prefix string, col *color.Color, format string, args ...any) {
+	msg := Visible(fmt.Sprintf(format, args...))
+	if c.o.Color && col != nil {
+		if prefix == "" {
+			msg = col.Sprint(msg)
+		} else {
+			prefix = col.Sprint(prefix)
+		}
+	}
+	stamp := ""
+	if c.o.Timestamps {
+		stamp = c.o.Now().Format("2006/01/02 15:04:05.000000") + " "
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w := c.o.Err
+	if c.above != nil {
+		w = c.above
+	}
+	fmt.Fprintln(w, stamp+prefix+msg)
+}
+
+// Paint colours a part of what goes to stdout, where colour is on there.
+func (c *Console) Paint(p Pen, s string) string {
+	if !c.o.ColorOut || s == "" {
+		return s
+	}
+	return color.New(pens[p]...).Sprint(s)
+}
+
+// Pen is a meaning that a colour carries.
+type Pen int
+
+// The meanings.
+const (
+	Strong Pen = iota
+	Faint
+	Good
+	Bad
+	Changed
+	Key
+)
+
+var pens = map[Pen][]color.Attribute{
+	Strong:  {color.Bold},
+	Faint:   {color.Faint},
+	Good:    {color.FgGreen},
+	Bad:     {color.FgRed},
+	Changed: {color.FgYellow},
+	Key:     {color.FgCyan},
+}
+
+// Visible replaces control and escape characters, except line feed and tab, by
+// their Go escapes, so that a text from an image cannot drive the terminal.
+func Visible(s string) string {
+	unsafe := func(r rune) bool {
+		return r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r <= 0x9f || r == 0x2028 || r == 0x2029 ||
+			r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0xfffd
+	}
+	if strings.IndexFunc(s, unsafe) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if unsafe(r) {
+			q := fmt.Sprintf("%+q", r)
+			b.WriteString(q[1 : len(q)-1])
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
