@@ -1,6 +1,9 @@
 // Package tree holds a file tree as a value: an ordered list of entries whose
 // content is opened on demand. It is what a buildpack's folder or archive is
 // read into (pkg/tree/load) and what a layer is made from (pkg/layer).
+//
+// The package is pure: it touches no file itself. Content is reached through
+// the Open functions that the loader put into the entries.
 package tree
 
 import (
@@ -16,12 +19,33 @@ const (
 	Regular Type = iota
 	Dir
 	Symlink
-	// Hardlink is a second name of a Regular entry earlier in the tree; Link is its Path.
+	// Hardlink is a second name of an entry earlier in the tree that is neither
+	// a Dir nor a Hardlink itself; Link is that entry's Path.
 	Hardlink
 	Fifo
 	CharDevice
 	BlockDevice
 )
+
+// String is the kind's name in messages.
+func (t Type) String() string {
+	switch t {
+	case Regular:
+		return "file"
+	case Dir:
+		return "directory"
+	case Symlink:
+		return "symbolic link"
+	case Hardlink:
+		return "hard link"
+	case Fifo:
+		return "named pipe"
+	case CharDevice, BlockDevice:
+		return "device"
+	default:
+		return "unknown"
+	}
+}
 
 // Entry is one path of a tree.
 type Entry struct {
@@ -40,15 +64,32 @@ type Entry struct {
 	// content is Size bytes; a file that changed since the tree was read is an
 	// error of the reader, never a short or padded content.
 	Open func() (io.ReadCloser, error)
-	// ID identifies the content within one process without reading it (a path, or
-	// an archive and an offset): entries of one ID have one content.
+	// ID identifies the content within one process without reading it (a file and
+	// its stat data, or an archive's digest and an offset): entries of one ID have one content.
 	ID string
+	// Durable says that ID identifies the content in later processes too. It is
+	// false for a file that was written so shortly before the tree was read that
+	// another write could leave its times unchanged.
+	Durable bool
 }
 
-// Tree is an ordered list of entries: every directory stands before what it
-// contains, and paths are unique. It is immutable; operations return new ones.
+// Tree is an ordered list of entries with unique paths. A tree that was read
+// from a folder, and the result of Overlay, is in the order of filepath.Walk:
+// byte-lexical within a directory, every directory before what it contains. A
+// tree that was read from an archive keeps the archive's order and may lack
+// entries for directories that are only implied. It is immutable; operations
+// return new ones.
 type Tree struct {
 	// Name is what messages call the tree: the folder or archive as given.
 	Name    string
 	Entries []Entry
+}
+
+// Module is a tree that becomes one buildpack or extension in a layer.
+type Module struct {
+	// Kind is "buildpacks" or "extensions", as in the layer's paths.
+	Kind string
+	// ID and Version are as in the descriptor, unescaped.
+	ID, Version string
+	Tree        Tree
 }
