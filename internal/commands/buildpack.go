@@ -1,0 +1,23 @@
+package commands
+
+import "github.com/spf13/cobra"
+
+func newBuildpack(s *session) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "buildpack",
+		Aliases: []string{"buildpacks"},
+		Short:   "Package and inspect buildpacks",
+		Args:    cobra.ArbitraryArgs,
+		RunE:    group,
+	}
+	cmd.AddCommand(newPackage(s, buildpackModule), newInspect(s, buildpackModule))
+	return cmd
+}
+
+// module is what the package and inspect commands are about; the two kinds
+// differ in words and in the descriptor's name only.
+type module struct{ word, descriptor string }
+
+var (
+	buildpackModule = module{word: "buildpack", descriptor: "buildpack.toml"}
+)
