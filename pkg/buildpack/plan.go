@@ -1,0 +1,342 @@
+package buildpack
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/pkg/platform"
+	"github.com/multipack/multipack/pkg/tree"
+)
+
+// Plan says what goes into each platform's image.
+type Plan struct {
+	Descriptor Descriptor
+	// Items are in the order of the targets.
+	Items []PlanItem
+}
+
+// PlanItem is one platform of a plan.
+type PlanItem struct {
+	Target platform.Target
+	// Folder is the platform's folder below the root, "." for the root itself.
+	Folder string
+	// Tree is what becomes the module: the folder, with the descriptor and the
+	// shared files of the root where the folder has none of its own.
+	Tree tree.Tree
+	// Descriptor is the plan's, or that of the folder where it has its own.
+	Descriptor Descriptor
+}
+
+// NewPlan finds the folder of each target under root: the target's own path,
+// else the deepest folder of os/arch/variant/distro@version, else, where no
+// platform has a folder, the root. A target without a folder where others have
+// one is a fault.NotFound that lists the folders; a folder's name may be any
+// spelling of its platform (linux/arm64/v8, linux/arm). The files that d.Shared
+// and shared select from the root are laid under every platform's folder.
+func NewPlan(d Descriptor, root tree.Tree, targets []platform.Target, shared []string) (Plan, error) {
+	patterns := slices.Concat(d.Shared, shared)
+	for _, p := range patterns {
+		if err := tree.CheckGlob(p); err != nil {
+			return Plan{}, err
+		}
+	}
+	f := findFolders(root)
+	finder := finder{folders: f, found: f.platforms(), own: ownPaths(targets)}
+	plan := Plan{Descriptor: d}
+	var missing []string
+	for _, t := range targets {
+		dir, ok := finder.find(t)
+		if !ok {
+			missing = append(missing, "'"+finder.wanted(t)+"'")
+			continue
+		}
+		plan.Items = append(plan.Items, PlanItem{Target: t, Folder: dir})
+	}
+	if len(missing) > 0 {
+		return Plan{}, finder.notFound(root.Name, missing)
+	}
+	extra, err := finder.sharedTree(root, patterns)
+	if err != nil {
+		return Plan{}, err
+	}
+	for i := range plan.Items {
+		item := &plan.Items[i]
+		if item.Tree, err = contentOf(root, item.Folder, d.FileName(), extra); err != nil {
+			return Plan{}, err
+		}
+		if item.Descriptor, err = descriptorOf(d, *item); err != nil {
+			return Plan{}, err
+		}
+	}
+	return plan, nil
+}
+
+// finder looks for the targets' folders.
+type finder struct {
+	folders
+	found []platformFolder
+	own   []string // paths that targets name themselves
+}
+
+func ownPaths(targets []platform.Target) []string {
+	var out []string
+	for _, t := range targets {
+		if t.Path != "" && path.Clean(t.Path) != "." {
+			out = append(out, path.Clean(t.Path))
+		}
+	}
+	return out
+}
+
+// split reports whether platforms have folders of their own in this tree.
+func (f finder) split() bool { return len(f.found) > 0 || len(f.own) > 0 }
+
+func (f finder) find(t platform.Target) (string, bool) {
+	if t.Path != "" {
+		dir := path.Clean(t.Path)
+		return dir, isLocal(dir) && f.leadsToDir(dir)
+	}
+	if !f.split() {
+		return ".", true
+	}
+	want := t.Platform.Normalize()
+	want.OSVersion, want.Features = "", ""
+	// A folder that spells the variant is deeper than one that leaves it out.
+	var best *platformFolder
+	for i := range f.found {
+		c := &f.found[i]
+		if c.platform == want && (best == nil || c.variant && !best.variant) {
+			best = c
+		}
+	}
+	if best == nil {
+		best = f.withoutVariant(want)
+	}
+	if best == nil {
+		return "", false
+	}
+	return f.inside(*best, t)
+}
+
+// withoutVariant is the os/arch folder for a platform with a variant, where
+// the folder does not tell variants apart.
+func (f finder) withoutVariant(want platform.Platform) *platformFolder {
+	if want.Variant == "" {
+		return nil
+	}
+	var best *platformFolder
+	for i := range f.found {
+		c := &f.found[i]
+		if c.platform.OS != want.OS || c.platform.Arch != want.Arch {
+			continue
+		}
+		if c.variant {
+			return nil
+		}
+		if best == nil {
+			best = c
+		}
+	}
+	return best
+}
+
+// inside is the folder's distribution for the target, or the folder itself
+// where it does not tell distributions apart.
+func (f finder) inside(c platformFolder, t platform.Target) (string, bool) {
+	version := t.Distro.Version
+	if t.Distro.Name == "" {
+		version = t.Platform.OSVersion
+	}
+	var matches []string
+	for _, name := range c.distros {
+		distro, v, _ := strings.Cut(name, "@")
+		if (t.Distro.Name == "" || t.Distro.Name == distro) && version != "" && v == version {
+			matches = append(matches, name)
+		}
+	}
+	switch {
+	case len(matches) == 1:
+		return c.path + "/" + matches[0], true
+	case len(c.distros) > 0 && (t.Distro.Name != "" || version != ""):
+		return "", false
+	case !f.holdsContent(c):
+		return "", false
+	}
+	return c.path, true
+}
+
+// holdsContent reports whether a platform folder has anything but the folders
+// of its variants and distributions, or has none of these.
+func (f finder) holdsContent(c platformFolder) bool {
+	if f.holdsFiles(c.path) {
+		return true
+	}
+	sub := 0
+	for _, name := range f.below(c.path) {
+		if _, ok := spelled(c.path + "/" + name); ok && !c.variant || slices.Contains(c.distros, name) {
+			sub++
+			continue
+		}
+		return true
+	}
+	return sub == 0
+}
+
+func (f finder) wanted(t platform.Target) string {
+	if t.Path != "" {
+		return t.Path
+	}
+	return t.String()
+}
+
+// notFound lists the folders that are there. Of nested ones only the deepest
+// are named, unless the outer one can be packaged too.
+func (f finder) notFound(name string, missing []string) error {
+	var have []string
+	for _, c := range f.found {
+		if f.holdsContent(c) {
+			have = append(have, c.path)
+		}
+		for _, d := range c.distros {
+			have = append(have, c.path+"/"+d)
+		}
+	}
+	for _, p := range f.own {
+		if !slices.Contains(have, p) && f.leadsToDir(p) {
+			have = append(have, p)
+		}
+	}
+	list := "none"
+	if len(have) > 0 {
+		list = strings.Join(have, ", ")
+	}
+	err := fault.New(fault.NotFound, "finding the platform folders of '%s': no folder for %s (folders found: %s)", name, strings.Join(missing, ", "), list)
+	return fault.Hint(err, "add the folder, or name only platforms that have one with --platform")
+}
+
+// sharedTree is what the patterns select from the root, without the platforms'
+// folders. A pattern that selects nothing is an error: it is a misspelling.
+// Where no platform has a folder everything is in the root, and nothing is to be shared.
+func (f finder) sharedTree(root tree.Tree, patterns []string) (tree.Tree, error) {
+	if !f.split() || len(patterns) == 0 {
+		return tree.Tree{}, nil
+	}
+	common := root
+	for _, c := range f.found {
+		if !c.variant {
+			common = common.Without(c.path)
+		}
+	}
+	for _, p := range f.own {
+		common = common.Without(p)
+	}
+	common = withoutHollow(root, common)
+	for _, p := range patterns {
+		if len(common.Match([]string{p}).Entries) == 0 {
+			return tree.Tree{}, fault.New(fault.NotFound, "sharing files of '%s': the pattern '%s' selects nothing", root.Name, p)
+		}
+	}
+	return common.Match(patterns), nil
+}
+
+// withoutHollow takes out the directories that became empty because their
+// platform folders were taken out.
+func withoutHollow(root, common tree.Tree) tree.Tree {
+	filled := func(t tree.Tree) map[string]bool {
+		out := map[string]bool{}
+		for _, e := range t.Entries {
+			if e.Type != tree.Dir {
+				for p := path.Dir(e.Path); p != "." && !out[p]; p = path.Dir(p) {
+					out[p] = true
+				}
+			}
+		}
+		return out
+	}
+	before, after := filled(root), filled(common)
+	for _, e := range root.Entries {
+		if e.Type == tree.Dir && before[e.Path] && !after[e.Path] {
+			common = common.Without(e.Path)
+		}
+	}
+	return common
+}
+
+// contentOf is the tree of one platform's folder.
+func contentOf(root tree.Tree, dir, descriptor string, extra tree.Tree) (tree.Tree, error) {
+	if dir == "." {
+		return root, nil
+	}
+	sub, ok := root.Sub(dir)
+	if !ok {
+		return tree.Tree{}, fault.New(fault.NotFound, "reading the folder '%s' of '%s': no such folder", dir, root.Name)
+	}
+	below := extra
+	own, has := sub.Lookup(descriptor)
+	if !has || own.Type == tree.Symlink {
+		// A link to the root's descriptor (RFC 0128 suggests one) would dangle in
+		// the layer, so its content goes in.
+		from := descriptor
+		if has {
+			from = dir + "/" + descriptor
+		}
+		entry, ok := root.Target(from)
+		if !ok || entry.Type != tree.Regular {
+			return tree.Tree{}, fault.New(fault.NotFound, "reading '%s' of '%s': no such file", from, root.Name)
+		}
+		entry.Path = descriptor
+		file := tree.Tree{Entries: []tree.Entry{entry}}
+		if has {
+			sub = sub.Without(descriptor)
+		}
+		sub = tree.Overlay(file, sub)
+	}
+	if len(below.Entries) > 0 {
+		sub = tree.Overlay(below.Without(descriptor), sub)
+	}
+	return sub, nil
+}
+
+// descriptorOf is the descriptor that the item's layer will hold. A folder's own
+// one must be of the same module: labels and layers would contradict each other.
+func descriptorOf(d Descriptor, item PlanItem) (Descriptor, error) {
+	if item.Folder == "." {
+		return d, nil
+	}
+	raw, err := item.Tree.ReadFile(d.FileName())
+	if err != nil {
+		return Descriptor{}, err
+	}
+	own, err := ParseDescriptor(d.Kind, path.Join(item.Folder, d.FileName()), raw)
+	if err != nil {
+		return Descriptor{}, err
+	}
+	if own.Info.FullName() != d.Info.FullName() {
+		return Descriptor{}, fault.New(fault.Failed, "reading '%s': it describes '%s', but the root's file describes '%s'", own.File, own.Info.FullName(), d.Info.FullName())
+	}
+	return own, nil
+}
+
+// Module is the item as a module to pack.
+func (i PlanItem) Module() Module {
+	return Module{Descriptor: i.Descriptor, Content: Content{Tree: i.Tree}}
+}
+
+// Load reads the descriptor at the root of a tree: buildpack.toml, else
+// extension.toml. Messages name it behind the tree's name.
+func Load(root tree.Tree) (Descriptor, error) {
+	for _, kind := range []string{KindBuildpack, KindExtension} {
+		file := FileName(kind)
+		if !root.Has(file) {
+			continue
+		}
+		raw, err := root.ReadFile(file)
+		if err != nil {
+			return Descriptor{}, err
+		}
+		return ParseDescriptor(kind, file, raw)
+	}
+	return Descriptor{}, fault.New(fault.NotFound, "reading '%s': it has neither a buildpack.toml nor an extension.toml", root.Name)
+}
