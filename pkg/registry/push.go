@@ -1,0 +1,382 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/multipack/multipack/internal/fault"
+)
+
+// Blob is content to put into a repository.
+type Blob struct {
+	Digest v1.Hash
+	// Size is the length in bytes; negative when it is not known.
+	Size int64
+	// Open gives the content from its start; it is called once per try.
+	Open func() (io.ReadCloser, error)
+	// From are repositories that may hold the blob already, the likeliest first.
+	// Those of other registries are passed over.
+	From []name.Repository
+	// MediaType is the type that descriptors give the blob. Registries do not
+	// ask for it.
+	MediaType types.MediaType
+}
+
+// Outcome is what became of a blob.
+type Outcome string
+
+// The outcomes: the repository had the blob, it was mounted from another
+// repository of the same registry, or its bytes were sent.
+const (
+	Exists   Outcome = "exists"
+	Mounted  Outcome = "mounted"
+	Uploaded Outcome = "uploaded"
+)
+
+// mostMounts is how many repositories are asked to mount from, and smallBlob the
+// size up to which an upload is cheaper than a second question.
+const (
+	mostMounts = 3
+	smallBlob  = 64 << 10
+)
+
+// knownBlobs are the blobs that this client saw in, or put into, a repository.
+type knownBlobs struct{ m sync.Map }
+
+// PutBlob makes sure that repo holds b. It looks first, then mounts, then
+// streams; a try that fails is repeated from the start of the blob. The same
+// blob put by several goroutines at once is sent once, and Exists for the
+// others. The content is verified while it is sent: what differs from Digest or
+// Size never completes an upload. progress, which may be nil, hears of the bytes
+// sent of the current try.
+func (c *Client) PutBlob(ctx context.Context, repo name.Repository, b Blob, progress func(done int64)) (Outcome, error) {
+	key := repo.Name() + "@" + b.Digest.String()
+	if _, ok := c.known.m.Load(key); ok {
+		return Exists, nil
+	}
+	out, shared, err := c.uploads.do(ctx, key, func() (Outcome, error) {
+		out, err := c.putBlob(ctx, repo, b, progress)
+		if err == nil {
+			c.known.m.Store(key, true)
+		}
+		return out, err
+	})
+	if shared && err == nil {
+		out = Exists
+	}
+	if err != nil {
+		return "", c.failOnce(ctx, repo.Registry, err, "pushing blob %s to %s", b.Digest, quote(repo))
+	}
+	return out, nil
+}
+
+// failOnce classifies err as fail does; one that says what was being read, from
+// another repository, keeps its own kind and words.
+func (c *Client) failOnce(ctx context.Context, reg name.Registry, err error, format string, args ...any) error {
+	if ctx.Err() == nil {
+		if _, foreign := errors.AsType[*sourceError](err); foreign {
+			kind, ok := fault.KindOf(err)
+			if !ok {
+				kind = fault.Failed
+			}
+			return fault.New(kind, format+": %w", append(args, wordly(err))...)
+		}
+	}
+	return c.fail(ctx, reg, err, format, args...)
+}
+
+// sourceError is the source's failure, not the destination's.
+type sourceError struct{ err error }
+
+func (e *sourceError) Error() string { return e.err.Error() }
+func (e *sourceError) Unwrap() error { return e.err }
+
+func (c *Client) putBlob(ctx context.Context, repo name.Repository, b Blob, progress func(int64)) (Outcome, error) {
+	for try := 0; ; try++ {
+		out, err := c.tryBlob(ctx, repo, b, progress)
+		if err == nil || try >= c.retries || ctx.Err() != nil {
+			return out, err
+		}
+		wait := c.wire.backoff(try)
+		if said, ok := errors.AsType[*answerError](err); ok {
+			if !said.uploadAgain() {
+				return "", err
+			}
+			wait = max(wait, retryAfter(said.header, time.Now()))
+		} else if !transient(err) {
+			return "", err
+		}
+		if err := pause(ctx, wait); err != nil {
+			return "", err
+		}
+	}
+}
+
+// uploadAgain reports whether a new upload may succeed where this one was
+// refused: also when the registry lost the upload, or lost bytes of it.
+func (e *answerError) uploadAgain() bool {
+	return retryableStatus(e.status) || e.status == http.StatusRequestedRangeNotSatisfiable ||
+		e.code == "BLOB_UPLOAD_UNKNOWN" || e.code == "BLOB_UPLOAD_INVALID"
+}
+
+// tryBlob is one try: HEAD, POST, and PUT with the bytes. The POST asks to mount
+// where there is a candidate; a registry that does not mount answers with an
+// upload, which is then used. The bytes go with the PUT: one request less than
+// PATCH and PUT, and, unlike a POST that carries the bytes, understood by every
+// registry (containerd pushes in this way, so distribution, Docker Hub, GHCR,
+// ECR, ACR, Harbor, Quay and GitLab are all known to).
+func (c *Client) tryBlob(ctx context.Context, repo name.Repository, b Blob, progress func(int64)) (Outcome, error) {
+	from := mountable(repo, b.From)
+	s, err := c.pushSession(ctx, repo, from)
+	if err != nil {
+		return "", err
+	}
+	has, err := s.hasBlob(ctx, repo, b.Digest)
+	if err != nil {
+		return "", err
+	}
+	if has {
+		return Exists, nil
+	}
+	upload, mounted, err := c.start(ctx, s, repo, b, from)
+	switch {
+	case err != nil:
+		return "", err
+	case mounted:
+		return Mounted, nil
+	}
+	return Uploaded, s.upload(ctx, upload, b, progress)
+}
+
+// mountable are the repositories of repo's registry among from, each once.
+func mountable(repo name.Repository, from []name.Repository) []name.Repository {
+	var out []name.Repository
+	for _, f := range from {
+		same := canonicalHost(f.RegistryStr()) == canonicalHost(repo.RegistryStr())
+		if same && f.RepositoryStr() != repo.RepositoryStr() && len(out) < mostMounts &&
+			!slices.ContainsFunc(out, func(o name.Repository) bool { return o.RepositoryStr() == f.RepositoryStr() }) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// pushSession may push to repo and pull from the candidates. Where the registry
+// refuses the latter altogether, it may only push.
+func (c *Client) pushSession(ctx context.Context, repo name.Repository, from []name.Repository) (*session, error) {
+	scopes := []string{push(repo)}
+	for _, f := range from {
+		scopes = append(scopes, pull(f))
+	}
+	s, err := c.session(ctx, repo, scopes...)
+	if err != nil && len(from) > 0 && ctx.Err() == nil && !transient(wordly(err)) {
+		return c.session(ctx, repo, push(repo))
+	}
+	return s, err
+}
+
+// start opens an upload, or mounts.
+func (c *Client) start(ctx context.Context, s *session, repo name.Repository, b Blob, from []name.Repository) (upload *url.URL, mounted bool, err error) {
+	for _, f := range from {
+		u, done, err := s.post(ctx, repo, url.Values{"mount": {b.Digest.String()}, "from": {f.RepositoryStr()}})
+		if err == nil && done {
+			return nil, true, nil
+		}
+		if said, ok := errors.AsType[*answerError](err); err != nil && (!ok || retryableStatus(said.status)) {
+			return nil, false, err
+		}
+		if u != nil {
+			upload = u
+		}
+		if upload != nil && b.Size >= 0 && b.Size <= smallBlob {
+			break
+		}
+	}
+	if upload != nil {
+		return upload, false, nil
+	}
+	if len(from) > 0 {
+		// Asking to mount was refused: the token may be at fault.
+		if s, err = c.session(ctx, repo, push(repo)); err != nil {
+			return nil, false, err
+		}
+	}
+	upload, _, err = s.post(ctx, repo, nil)
+	return upload, false, err
+}
+
+// post starts an upload: its address, or true when the blob was mounted.
+func (s *session) post(ctx context.Context, repo name.Repository, query url.Values) (*url.URL, bool, error) {
+	resp, err := s.send(ctx, call{method: http.MethodPost, path: "/v2/" + repo.RepositoryStr() + "/blobs/uploads/", query: query, manner: manner{write: true}})
+	if err != nil {
+		return nil, false, err
+	}
+	defer drain(resp)
+	if err := expect(resp, http.StatusAccepted, http.StatusCreated); err != nil {
+		return nil, false, err
+	}
+	if resp.StatusCode == http.StatusCreated && query.Has("mount") {
+		return nil, true, nil
+	}
+	u, err := s.follow(resp)
+	return u, false, err
+}
+
+// upload sends the bytes: with the PUT that ends the upload where their number
+// is known, else with a PATCH before it.
+func (s *session) upload(ctx context.Context, to *url.URL, b Blob, progress func(int64)) error {
+	src := &source{blob: b, progress: progress}
+	stream := call{
+		url: to, open: src.open, size: b.Size,
+		header: http.Header{"Content-Type": {"application/octet-stream"}},
+		manner: manner{write: true, once: true},
+	}
+	if b.Size < 0 {
+		stream.method = http.MethodPatch
+		resp, err := s.send(ctx, stream)
+		if err != nil {
+			return src.blame(err)
+		}
+		defer drain(resp)
+		if err := expect(resp, http.StatusAccepted, http.StatusNoContent); err != nil {
+			return src.blame(err)
+		}
+		if to, err = s.follow(resp); err != nil {
+			return err
+		}
+		stream.open = nil
+	}
+	ended := *to
+	query := ended.Query()
+	query.Set("digest", b.Digest.String())
+	ended.RawQuery = query.Encode()
+	stream.method, stream.url = http.MethodPut, &ended
+	resp, err := s.send(ctx, stream)
+	if err != nil {
+		return src.blame(err)
+	}
+	defer drain(resp)
+	return src.blame(expect(resp, http.StatusCreated, http.StatusNoContent))
+}
+
+// source opens a blob verified, and remembers why reading it failed: that, and
+// not the connection that broke in consequence, is the reason to tell.
+type source struct {
+	blob     Blob
+	progress func(int64)
+
+	mu  sync.Mutex
+	err error
+}
+
+func (s *source) open() (io.ReadCloser, error) {
+	rc, err := s.blob.Open()
+	if err != nil {
+		s.failed(err)
+		return nil, err
+	}
+	rc, err = verify(rc, s.blob.Digest, s.blob.Size, s.progress)
+	if err != nil {
+		s.failed(err)
+		return nil, err
+	}
+	return &sourceBody{ReadCloser: rc, source: s}, nil
+}
+
+func (s *source) failed(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = &sourceError{err}
+}
+
+// blame is the source's failure, if it failed, else err.
+func (s *source) blame(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil && s.err != nil {
+		return s.err
+	}
+	return err
+}
+
+// sourceBody ends with its close: what a read says after that, or because of
+// it, is no failure of the source.
+type sourceBody struct {
+	io.ReadCloser
+	source *source
+	closed atomic.Bool
+}
+
+func (b *sourceBody) Close() error {
+	b.closed.Store(true)
+	return b.ReadCloser.Close()
+}
+
+func (b *sourceBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF && !b.closed.Load() {
+		b.source.failed(err)
+	}
+	return n, err
+}
+
+// PutManifest puts raw under a tag or its digest. A tag that the registry keeps
+// immutable is fault.Conflict, unless it names raw already.
+func (c *Client) PutManifest(ctx context.Context, ref name.Reference, raw []byte, mt types.MediaType) error {
+	err := c.putManifest(ctx, ref, raw, mt)
+	said, ok := errors.AsType[*answerError](err)
+	if ok && ctx.Err() == nil && said.conflict() {
+		if c.holds(ctx, ref, raw) {
+			return nil
+		}
+		return fault.New(fault.Conflict, "pushing %s: %w", quote(ref), said)
+	}
+	return c.fail(ctx, ref.Context().Registry, err, "pushing %s", quote(ref))
+}
+
+func (c *Client) putManifest(ctx context.Context, ref name.Reference, raw []byte, mt types.MediaType) error {
+	s, err := c.session(ctx, ref.Context(), push(ref.Context()))
+	if err != nil {
+		return err
+	}
+	resp, err := s.send(ctx, call{
+		method: http.MethodPut, path: manifestPath(ref), size: int64(len(raw)),
+		open:   func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil },
+		header: http.Header{"Content-Type": {string(mt)}},
+		manner: manner{write: true},
+	})
+	if err != nil {
+		return err
+	}
+	defer drain(resp)
+	return expect(resp, http.StatusCreated, http.StatusOK, http.StatusAccepted, http.StatusNoContent)
+}
+
+// holds reports whether ref names raw already: an earlier try may have got
+// through although its answer did not, and some registries refuse even to write
+// the same again.
+func (c *Client) holds(ctx context.Context, ref name.Reference, raw []byte) bool {
+	d, err := c.head(ctx, ref)
+	if err != nil {
+		return false
+	}
+	sum, err := v1.Hasher(d.Digest.Algorithm)
+	if err != nil {
+		return false
+	}
+	sum.Write(raw)
+	return d.Digest == v1.Hash{Algorithm: d.Digest.Algorithm, Hex: hex.EncodeToString(sum.Sum(nil))}
+}

@@ -1,0 +1,259 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// greeting is how a registry answered the first request: its scheme, and how it
+// wants to be authenticated to.
+type greeting struct {
+	registry  name.Registry
+	scheme    string
+	challenge *transport.Challenge
+}
+
+// session is an authenticated way to the repositories that its scopes name.
+type session struct {
+	greeting *greeting
+	scopes   []string
+	client   *http.Client
+}
+
+// sessions keeps what was agreed on with registries, for the client's life.
+type sessions struct {
+	mu        sync.Mutex
+	greetings map[string]*greeting
+	open      map[string][]*session
+	flight    flight[*session]
+}
+
+// pull and push are the scopes of a repository.
+func pull(repo name.Repository) string { return repo.Scope(transport.PullScope) }
+func push(repo name.Repository) string { return repo.Scope(transport.PushScope) }
+
+// session is one for repo, whose credentials are used, with at least the scopes
+// wanted. One that covers them is used again.
+func (c *Client) session(ctx context.Context, repo name.Repository, scopes ...string) (*session, error) {
+	if s := c.sessions.find(repo, scopes); s != nil {
+		return s, nil
+	}
+	key := repo.Name() + " " + strings.Join(scopes, " ")
+	s, _, err := c.sessions.flight.do(ctx, key, func() (*session, error) {
+		if s := c.sessions.find(repo, scopes); s != nil {
+			return s, nil
+		}
+		s, err := c.authenticate(ctx, repo, scopes)
+		if err != nil {
+			return nil, err
+		}
+		c.sessions.add(repo, s)
+		return s, nil
+	})
+	return s, err
+}
+
+func (s *sessions) find(repo name.Repository, scopes []string) *session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, have := range s.open[repo.Name()] {
+		if have.covers(scopes) {
+			return have
+		}
+	}
+	return nil
+}
+
+func (s *sessions) add(repo name.Repository, add *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open == nil {
+		s.open = make(map[string][]*session)
+	}
+	s.open[repo.Name()] = append(s.open[repo.Name()], add)
+}
+
+// covers reports whether every scope wanted is one of s's; push includes pull.
+func (s *session) covers(scopes []string) bool {
+	for _, want := range scopes {
+		wider := strings.TrimSuffix(want, ":pull") + ":push,pull"
+		if !slices.Contains(s.scopes, want) && !slices.Contains(s.scopes, wider) {
+			return false
+		}
+	}
+	return true
+}
+
+// greet asks a registry once how it wants to be spoken to.
+func (c *Client) greet(ctx context.Context, reg name.Registry) (*greeting, error) {
+	key := reg.RegistryStr()
+	c.sessions.mu.Lock()
+	known := c.sessions.greetings[key]
+	c.sessions.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	g, _, err := c.pings.do(ctx, key, func() (*greeting, error) { return c.ping(ctx, reg) })
+	if err != nil {
+		return nil, err
+	}
+	c.sessions.mu.Lock()
+	defer c.sessions.mu.Unlock()
+	if c.sessions.greetings == nil {
+		c.sessions.greetings = make(map[string]*greeting)
+	}
+	c.sessions.greetings[key] = g
+	return g, nil
+}
+
+func (c *Client) ping(ctx context.Context, reg name.Registry) (*greeting, error) {
+	reg, err := c.policy.registry(reg)
+	if err != nil {
+		return nil, err
+	}
+	probe := &prober{wire: c.wire}
+	challenge, err := transport.Ping(ctx, reg, probe)
+	if err != nil {
+		return nil, probe.cause(c.policy, reg, err)
+	}
+	g := &greeting{registry: reg, scheme: "https", challenge: challenge}
+	if challenge.Insecure {
+		g.scheme = "http"
+	}
+	return g, nil
+}
+
+// prober remembers why HTTPS failed: where plain HTTP is refused, that is the
+// reason to tell, and not the refusal.
+type prober struct {
+	wire  *wire
+	mu    sync.Mutex
+	https error
+}
+
+func (p *prober) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := p.wire.RoundTrip(req)
+	if err != nil && req.URL.Scheme == "https" {
+		p.mu.Lock()
+		p.https = err
+		p.mu.Unlock()
+	}
+	return resp, err
+}
+
+func (p *prober) cause(pol policy, reg name.Registry, err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.https != nil && !pol.plain(reg.RegistryStr()) {
+		return p.https
+	}
+	return err
+}
+
+// authenticate does the handshake that the registry asks for, none, basic or
+// bearer, for scopes with the credentials of repo.
+func (c *Client) authenticate(ctx context.Context, repo name.Repository, scopes []string) (*session, error) {
+	g, err := c.greet(ctx, repo.Registry)
+	if err != nil {
+		return nil, err
+	}
+	auth, err := c.keys.resolve(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	token, err := c.exchangeToken(ctx, g, auth, scopes)
+	if err != nil {
+		return nil, err
+	}
+	rt, err := transport.FromToken(g.registry, auth, c.wire, g.challenge, token)
+	if err != nil {
+		return nil, err
+	}
+	return &session{greeting: g, scopes: scopes, client: &http.Client{Transport: rt}}, nil
+}
+
+// exchangeToken gets a bearer token, where the registry wants one.
+func (c *Client) exchangeToken(ctx context.Context, g *greeting, auth authn.Authenticator, scopes []string) (*transport.Token, error) {
+	if !strings.EqualFold(g.challenge.Scheme, "bearer") {
+		return &transport.Token{}, nil
+	}
+	conf, err := authn.Authorization(ctx, auth)
+	if err != nil {
+		return nil, err
+	}
+	if conf.RegistryToken != "" {
+		return &transport.Token{Token: conf.RegistryToken}, nil
+	}
+	token, err := transport.Exchange(ctx, g.registry, auth, c.wire, scopes, g.challenge)
+	if err != nil {
+		return nil, err
+	}
+	if token.AccessToken != "" {
+		token.Token = token.AccessToken
+	}
+	return token, nil
+}
+
+// call is one request of the specification.
+type call struct {
+	method string
+	// url is absolute, as a Location gave it; else path and query are used.
+	url    *url.URL
+	path   string
+	query  url.Values
+	header http.Header
+	// open gives the body, size its length, -1 when that is unknown.
+	open   func() (io.ReadCloser, error)
+	size   int64
+	manner manner
+}
+
+// send sends a call and gives the answer, whatever its status. The body must be closed.
+func (s *session) send(ctx context.Context, cl call) (*http.Response, error) {
+	u := cl.url
+	if u == nil {
+		u = &url.URL{Scheme: s.greeting.scheme, Host: s.greeting.registry.RegistryStr(), Path: cl.path, RawQuery: cl.query.Encode()}
+	}
+	req, err := http.NewRequestWithContext(withManner(ctx, cl.manner), cl.method, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	for key, values := range cl.header {
+		req.Header[key] = values
+	}
+	if cl.open != nil && cl.size != 0 {
+		// The wire takes its bodies from GetBody; this one is never read.
+		req.Body = io.NopCloser(strings.NewReader(""))
+		req.GetBody = cl.open
+		req.ContentLength = cl.size
+	}
+	return s.client.Do(req)
+}
+
+// follow resolves an answer's Location. A registry behind a proxy that ends TLS
+// often believes that it speaks plain HTTP: the scheme of its own host is kept.
+func (s *session) follow(resp *http.Response) (*url.URL, error) {
+	loc := resp.Header.Get("Location")
+	if loc == "" {
+		return nil, &finalError{errors.New("the registry's answer has no Location")}
+	}
+	u, err := resp.Request.URL.Parse(loc)
+	if err != nil {
+		return nil, &finalError{fmt.Errorf("the registry's answer has a Location that is no address")}
+	}
+	if u.Host == s.greeting.registry.RegistryStr() {
+		u.Scheme = s.greeting.scheme
+	}
+	return u, nil
+}
