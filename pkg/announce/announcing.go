@@ -1,0 +1,121 @@
+package announce
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/pkg/platform"
+)
+
+// announceAll makes the announcements: first those of the additions, then the
+// withdrawals, so that a platform that moves is never without both. Before the first
+// it makes sure that no tag of somebody else is in the way.
+func (w *writer) announceAll(ctx context.Context, before current) error {
+	if w.req.NoAnnounce {
+		return w.absent(before, nil)
+	}
+	var puts []announcement
+	for _, b := range w.brings {
+		puts = append(puts, announcement{tag: b.tag, body: b.body, platform: b.platform})
+	}
+	for _, p := range w.req.Remove {
+		tag, err := Tag(w.req.Tag, p)
+		if err != nil {
+			return err
+		}
+		puts = append(puts, announcement{tag: tag, body: w.marker, platform: p.Normalize(), withdraws: true})
+	}
+	for i := range puts {
+		if err := w.inspectTag(ctx, &puts[i]); err != nil {
+			return err
+		}
+	}
+	if err := w.absent(before, puts); err != nil {
+		return err
+	}
+	return w.put(ctx, puts)
+}
+
+// announcement is one to make.
+type announcement struct {
+	tag       string
+	body      Manifest
+	platform  platform.Platform
+	withdraws bool
+	// announced and done: the tag announces the platform already; it holds just this body.
+	announced, done bool
+}
+
+// inspectTag looks at what the announcement tag holds so far.
+func (w *writer) inspectTag(ctx context.Context, a *announcement) error {
+	m, err := w.reg.Get(ctx, a.tag)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading announcement '%s': %w", a.tag, err)
+	}
+	if m.Digest == a.body.Digest {
+		a.done, a.announced = true, !a.withdraws
+		return nil
+	}
+	c, err := understand(ctx, w.reg, w.req.Tag, a.tag, m)
+	if err != nil {
+		return fmt.Errorf("reading announcement '%s': %w", a.tag, err)
+	}
+	if c.other {
+		return fault.Hint(fault.New(fault.Conflict, "announcing %s: tag '%s' is used for something else, %s", a.platform, a.tag, c.ignored),
+			"move or delete that tag, or pass --no-announce")
+	}
+	a.announced = c.ignored == "" && !c.withdrawn
+	return nil
+}
+
+// absent refuses to remove what is neither under the tag nor announced.
+func (w *writer) absent(before current, puts []announcement) error {
+	have := before.doc.platforms()
+	for _, p := range w.req.Remove {
+		suffix := p.Normalize().Suffix()
+		held := slices.ContainsFunc(have, func(h platform.Platform) bool { return h.Suffix() == suffix })
+		announced := slices.ContainsFunc(puts, func(a announcement) bool {
+			return a.platform.Suffix() == suffix && a.announced
+		})
+		if !held && !announced {
+			found := names(have)
+			if found == "" {
+				found = "none"
+			}
+			return fault.New(fault.NotFound, "removing %s from tag '%s': it is not there, platforms found: %s", p, w.req.Tag, found)
+		}
+	}
+	return nil
+}
+
+// put writes the announcements that are not there yet, in order.
+func (w *writer) put(ctx context.Context, puts []announcement) error {
+	set := setAnnotations(w.req.Annotations)
+	for _, a := range puts {
+		if !a.done {
+			if err := w.putOne(ctx, a); err != nil {
+				return announceError(w.req.Tag, a, err)
+			}
+		}
+		w.own[a.tag] = a.body.Digest
+		w.order = append(w.order, a.tag)
+	}
+	for _, b := range w.brings {
+		w.col.known[b.tag] = announcedClaim(b, set)
+	}
+	return nil
+}
+
+func (w *writer) putOne(ctx context.Context, a announcement) error {
+	if a.withdraws {
+		if err := w.reg.PutBlob(ctx, emptyBlob, emptyType); err != nil {
+			return err
+		}
+	}
+	return w.reg.Put(ctx, a.tag, a.body.Raw, a.body.MediaType)
+}

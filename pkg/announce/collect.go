@@ -1,0 +1,164 @@
+package announce
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/pkg/platform"
+)
+
+// collector reads announcements, each content once.
+type collector struct {
+	reg  Registry
+	tag  string
+	jobs int
+	// marker is the digest of the withdrawn marker.
+	marker v1.Hash
+	// known are claims by announcement tag, good as long as the tag's digest is the same.
+	known map[string]claim
+	// all is set once the listing from "TAG-" on proved incomplete: some
+	// registries take only a tag that exists as the place to start from.
+	all bool
+}
+
+// list gives the candidates in order. must are tags that this writer knows to
+// be there; listed is false where the listing lacks one of them, so that it
+// may lack those of other jobs too.
+func (c *collector) list(ctx context.Context, must []string) (candidates []string, listed bool, err error) {
+	for {
+		last := c.tag + "-"
+		if c.all {
+			last = ""
+		}
+		tags, err := c.reg.Tags(ctx, last)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return nil, false, listingError(c.tag, err)
+		}
+		missing := slices.ContainsFunc(must, func(t string) bool { return !slices.Contains(tags, t) })
+		if missing && !c.all {
+			c.all = true
+			continue
+		}
+		for _, t := range tags {
+			if _, ok := candidate(c.tag, t); ok {
+				candidates = append(candidates, t)
+			}
+		}
+		slices.Sort(candidates)
+		return slices.Compact(candidates), !missing, nil
+	}
+}
+
+// read reads the announcements under the given tags; a tag that holds what d
+// has for its platform already needs no reading. Slot i of the result is tag i; tags
+// that are gone have an empty claim tag.
+func (c *collector) read(ctx context.Context, tags []string, d document) ([]claim, error) {
+	out := make([]claim, len(tags))
+	errs := make([]error, len(tags))
+	if c.jobs <= 1 {
+		for i, t := range tags {
+			if out[i], errs[i] = c.readOne(ctx, t, d); errs[i] != nil {
+				return nil, errs[i]
+			}
+		}
+	} else {
+		var g errgroup.Group
+		g.SetLimit(c.jobs)
+		for i, t := range tags {
+			g.Go(func() error {
+				out[i], errs[i] = c.readOne(ctx, t, d)
+				return nil
+			})
+		}
+		_ = g.Wait() // every error is in its slot
+		if err := errors.Join(errs...); err != nil {
+			return nil, err
+		}
+	}
+	for _, cl := range out {
+		if cl.tag != "" && !cl.held {
+			c.known[cl.tag] = cl
+		}
+	}
+	return slices.DeleteFunc(out, func(cl claim) bool { return cl.tag == "" }), nil
+}
+
+func (c *collector) readOne(ctx context.Context, name string, d document) (claim, error) {
+	h, err := c.reg.Head(ctx, name)
+	if fault.Is(err, fault.NotFound) {
+		return claim{}, nil
+	}
+	if err != nil {
+		return claim{}, fmt.Errorf("reading announcement '%s': %w", name, err)
+	}
+	if known, ok := c.known[name]; ok && known.digest == h {
+		return known, nil
+	}
+	if h == c.marker {
+		p, _ := candidate(c.tag, name)
+		return claim{tag: name, digest: h, platform: p, withdrawn: true}, nil
+	}
+	if cl, ok := heldAs(d, name, c.tag, h); ok {
+		return cl, nil
+	}
+	m, err := c.reg.Get(ctx, h.String())
+	if fault.Is(err, fault.NotFound) {
+		return claim{}, nil
+	}
+	if err != nil {
+		return claim{}, fmt.Errorf("reading announcement '%s': %w", name, err)
+	}
+	cl, err := understand(ctx, c.reg, c.tag, name, m)
+	if err != nil {
+		return claim{}, fmt.Errorf("reading announcement '%s': %w", name, err)
+	}
+	return cl, nil
+}
+
+// heldAs saves reading an announced image that the index has already, under
+// the platform that the tag names: whatever it says, nothing would change.
+func heldAs(d document, name, tag string, h v1.Hash) (claim, bool) {
+	found, count := claim{}, 0
+	for _, e := range d.entries {
+		p, ok := e.platform()
+		if !ok || tag+"-"+p.Suffix() != name {
+			continue
+		}
+		count++
+		if e.desc.Digest == h && e.desc.MediaType.IsImage() {
+			found = claim{tag: name, digest: h, platform: p, image: true, entry: e, held: true}
+		}
+	}
+	return found, count == 1 && found.tag != ""
+}
+
+// expected are the announcement tags of the platforms, in the order given.
+func expected(tag string, platforms []platform.Platform) ([]string, error) {
+	var out []string
+	for _, p := range platforms {
+		name, err := Tag(tag, p)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out, nil
+}
+
+// names renders platforms for messages.
+func names(list []platform.Platform) string {
+	var out []string
+	for _, p := range list {
+		out = append(out, p.String())
+	}
+	return strings.Join(out, ", ")
+}

@@ -1,0 +1,74 @@
+package announce
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/multipack/multipack/internal/fault"
+)
+
+// current is what a tag holds, seen as an index.
+type current struct {
+	found bool
+	// m is what the tag holds; wrapped is set where that is a plain image, which doc then wraps.
+	m       Manifest
+	wrapped bool
+	doc     document
+}
+
+// readCurrent reads the tag. One that is missing is an empty index of the
+// request's media type.
+func readCurrent(ctx context.Context, reg Registry, req Request) (current, error) {
+	m, err := reg.Get(ctx, req.Tag)
+	if fault.Is(err, fault.NotFound) {
+		return current{doc: newDocument(req.MediaType)}, nil
+	}
+	if err != nil {
+		return current{}, fmt.Errorf("reading tag '%s': %w", req.Tag, err)
+	}
+	return asCurrent(ctx, reg, m, req)
+}
+
+func asCurrent(ctx context.Context, reg Registry, m Manifest, req Request) (current, error) {
+	kind := ""
+	if m.MediaType.IsImage() {
+		kind = artifactType(m.Raw)
+	}
+	switch {
+	case m.MediaType.IsIndex():
+		d, err := parseDocument(m.Raw)
+		if err != nil {
+			return current{}, fmt.Errorf("reading the index under tag '%s': %w", req.Tag, err)
+		}
+		return current{found: true, m: m, doc: d}, nil
+	case m.MediaType.IsImage() && kind == "":
+		return wrap(ctx, reg, m, req)
+	case kind == "":
+		kind = string(m.MediaType)
+	}
+	return current{}, fault.New(fault.Conflict, "appending to tag '%s': it holds '%s', neither an image nor an index", req.Tag, kind)
+}
+
+// wrap makes an index of the plain image under the tag.
+func wrap(ctx context.Context, reg Registry, m Manifest, req Request) (current, error) {
+	config, err := readConfig(ctx, reg, m)
+	if err != nil {
+		return current{}, fmt.Errorf("reading the image under tag '%s': %w", req.Tag, err)
+	}
+	d, ok, err := describeImage(m, config)
+	if err != nil {
+		return current{}, fmt.Errorf("reading the image under tag '%s': %w", req.Tag, err)
+	}
+	if !ok {
+		if req.ExistingPlatform.IsZero() {
+			return current{}, fault.Hint(fault.New(fault.Usage, "appending to tag '%s': it holds a plain image whose config names no platform", req.Tag),
+				"say which it is with --existing-platform, for example --existing-platform linux/amd64")
+		}
+		d.Platform = req.ExistingPlatform.V1()
+	}
+	e, err := describe(d)
+	if err != nil {
+		return current{}, err
+	}
+	return current{found: true, m: m, wrapped: true, doc: newDocument(req.MediaType).withEntries([]entry{e})}, nil
+}

@@ -1,0 +1,135 @@
+package announce
+
+import (
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/pkg/platform"
+)
+
+// DefaultLimit is how many rounds (reading, union, write) a writer makes at
+// most. Three suffice without contention.
+const DefaultLimit = 30
+
+// Request is what one writer wants of a tag.
+type Request struct {
+	// Tag is the tag that all jobs write, without its repository.
+	Tag string
+	// Add are the platforms that this writer brings; their content is there.
+	Add []Addition
+	// Remove are platforms to withdraw. Of a platform that is neither under the
+	// tag nor announced: fault.NotFound, before anything is written.
+	Remove []platform.Platform
+	// Drop are entries without a platform to take out. Nobody announces those, so
+	// a writer that raced with this one may bring them back.
+	Drop []v1.Hash
+	// Annotations are index-level annotations to set, or with nil to delete.
+	Annotations map[string]*string
+	// Expect names all platforms that the tag will have: announcements of others
+	// are ignored and no tag is listed. Empty: every announcement counts.
+	Expect []platform.Platform
+	// NoAnnounce writes without announcing: a race with another writer can lose a platform.
+	NoAnnounce bool
+	// ExistingPlatform is that of a plain image found under the tag whose config does not say it.
+	ExistingPlatform platform.Platform
+	// MediaType is what an index that has to be made is; default OCI. One that exists keeps its own.
+	MediaType types.MediaType
+	// Limit is the largest number of rounds; DefaultLimit where 0.
+	Limit int
+	// Jitter is how long to wait before the given round (2, 3, …); Jitter where nil.
+	Jitter func(round int) time.Duration
+	// Jobs is how many announcements are read at once; 1 where 0.
+	Jobs int
+}
+
+// Result is what a tag holds after a writer has seen its own work in it.
+type Result struct {
+	// Manifest are the bytes that were read back.
+	Manifest
+	// Platforms are those of the index, in its order.
+	Platforms []platform.Platform
+	// Collected are announcements of other jobs that this writer put into the index.
+	Collected []Announcement
+	// Missing are the platforms of Request.Expect that the index does not hold yet.
+	Missing []platform.Platform
+	// Rounds is how often the tag was read and united; Writes how often it was written.
+	Rounds, Writes int
+	// Notes are sentences for the user, in a fixed order.
+	Notes []string
+}
+
+// Jitter is the default wait before a round: random, up to a bound that
+// doubles from 100 ms to 5 s, so that writers that met once drift apart.
+func Jitter(round int) time.Duration {
+	bound := 100 * time.Millisecond << min(max(round-2, 0), 6)
+	return rand.N(min(bound, 5*time.Second))
+}
+
+func (r Request) withDefaults() Request {
+	if r.Limit <= 0 {
+		r.Limit = DefaultLimit
+	}
+	if r.Jitter == nil {
+		r.Jitter = Jitter
+	}
+	if r.MediaType == "" {
+		r.MediaType = types.OCIImageIndex
+	}
+	return r
+}
+
+// check refuses what cannot be meant, before anything is read.
+func (r Request) check(brings []bring) error {
+	if r.Tag == "" {
+		return fault.New(fault.Usage, "appending: a tag is needed, a digest cannot be appended to")
+	}
+	for _, b := range brings {
+		if len(r.Expect) > 0 && !expects(r.Expect, b.platform) {
+			return fault.Hint(fault.New(fault.Usage, "appending %s to tag '%s': it is not among the expected platforms %s", b.platform, r.Tag, names(r.Expect)),
+				"name every platform of the release in --expect")
+		}
+		for _, p := range r.Remove {
+			if p.Normalize().Suffix() == b.platform.Suffix() {
+				return fault.New(fault.Usage, "appending %s to tag '%s': it is to be removed as well", b.platform, r.Tag)
+			}
+		}
+	}
+	if !r.NoAnnounce {
+		for _, p := range slices.Concat(r.Remove, r.Expect) {
+			if _, err := Tag(r.Tag, p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func expects(list []platform.Platform, p platform.Platform) bool {
+	return slices.ContainsFunc(list, func(e platform.Platform) bool { return e.Normalize() == p.Normalize() })
+}
+
+// annotation is one index-level annotation to set, or with nil to delete.
+type annotation struct {
+	Key   string
+	Value *string
+}
+
+// sorted gives annotations in the order of their keys.
+func sorted(m map[string]*string) []annotation {
+	var out []annotation
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, annotation{key, m[key]})
+	}
+	return out
+}
+
+// setAnnotations are those that set something.
+func setAnnotations(m map[string]*string) []annotation {
+	return slices.DeleteFunc(sorted(m), func(a annotation) bool { return a.Value == nil })
+}
