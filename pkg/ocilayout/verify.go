@@ -1,0 +1,63 @@
+package ocilayout
+
+import (
+	"fmt"
+	"hash"
+	"io"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// verifier passes a stream on and fails where it is not what h and size say.
+// The check happens with the last byte, not only at the end of the stream: a
+// reader that stops after size bytes learns of it too.
+type verifier struct {
+	rc   io.ReadCloser
+	hash hash.Hash
+	want v1.Hash
+	size int64 // -1: not known before
+	read int64
+	err  error
+	wrap func(error) error // may be nil
+}
+
+func newVerifier(rc io.ReadCloser, h v1.Hash, size int64) (*verifier, error) {
+	hasher, err := v1.Hasher(h.Algorithm)
+	if err != nil {
+		return nil, err
+	}
+	return &verifier{rc: rc, hash: hasher, want: h, size: size}, nil
+}
+
+func (v *verifier) Read(p []byte) (int, error) {
+	if v.err != nil {
+		return 0, v.err
+	}
+	n, err := v.rc.Read(p)
+	v.hash.Write(p[:n])
+	v.read += int64(n)
+	switch {
+	case v.size >= 0 && v.read > v.size:
+		v.fail(fmt.Errorf("%w: it has more than %d bytes", ErrCorrupt, v.size))
+	case v.size >= 0 && v.read < v.size && err == io.EOF:
+		v.fail(fmt.Errorf("%w: it has %d bytes instead of %d", ErrCorrupt, v.read, v.size))
+	case err != nil && err != io.EOF:
+		v.fail(err)
+	case v.read == v.size && n > 0, err == io.EOF:
+		if sum := fmt.Sprintf("%x", v.hash.Sum(nil)); sum != v.want.Hex {
+			v.fail(fmt.Errorf("%w: its digest is '%s:%s'", ErrCorrupt, v.want.Algorithm, sum))
+		} else if err == io.EOF {
+			v.err = io.EOF
+		}
+	}
+	return n, v.err
+}
+
+func (v *verifier) fail(err error) {
+	if v.wrap != nil {
+		err = v.wrap(err)
+	}
+	v.err = err
+}
+
+func (v *verifier) Close() error { return v.rc.Close() }
