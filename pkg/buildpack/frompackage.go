@@ -45,11 +45,11 @@ func FromImage(img v1.Image) (Package, error) {
 	if err != nil {
 		return Package{}, fmt.Errorf("reading a package's config: %w", err)
 	}
-	p, entries, err := readLabels(config.Config.Labels)
+	kind, metadata, entries, err := ReadLabels(config.Config.Labels)
 	if err != nil {
 		return Package{}, err
 	}
-	p.Platform = platform.FromConfig(config).Normalize()
+	p := Package{Kind: kind, Metadata: metadata, Platform: platform.FromConfig(config).Normalize()}
 	layers, err := layersByDiffID(img, config)
 	if err != nil {
 		return Package{}, err
@@ -78,28 +78,26 @@ func FromImage(img v1.Image) (Package, error) {
 	return p, nil
 }
 
-// readLabels finds the metadata, the kind of package and its modules.
-func readLabels(all map[string]string) (Package, Layers, error) {
-	var p Package
-	found, err := readLabel(all, MetadataLabel, &p.Metadata)
+// ReadLabels gives a package's kind, its metadata and its modules from an
+// image's labels. A missing label is a fault.NotFound that names it.
+func ReadLabels(all map[string]string) (kind string, metadata Metadata, layers Layers, err error) {
+	found, err := readLabel(all, MetadataLabel, &metadata)
 	if err != nil {
-		return Package{}, nil, fault.New(fault.Failed, "reading a package: %w", err)
+		return "", Metadata{}, nil, fault.New(fault.Failed, "reading a package: %w", err)
 	}
 	if !found {
-		return Package{}, nil, fault.New(fault.NotFound, "reading a package: could not find label '%s'", MetadataLabel)
+		return "", Metadata{}, nil, fault.New(fault.NotFound, "reading a package: could not find label '%s'", MetadataLabel)
 	}
-	var layers Layers
 	for _, kind := range []string{KindBuildpack, KindExtension} {
 		found, err := readLabel(all, LayersLabel(kind), &layers)
 		if err != nil {
-			return Package{}, nil, fault.New(fault.Failed, "reading package '%s': %w", p.Metadata.FullName(), err)
+			return "", Metadata{}, nil, fault.New(fault.Failed, "reading package '%s': %w", metadata.FullName(), err)
 		}
 		if found {
-			p.Kind = kind
-			return p, layers, nil
+			return kind, metadata, layers, nil
 		}
 	}
-	return Package{}, nil, fault.New(fault.NotFound, "reading package '%s': could not find label '%s'", p.Metadata.FullName(), BuildpackLayersLabel)
+	return "", Metadata{}, nil, fault.New(fault.NotFound, "reading package '%s': could not find label '%s'", metadata.FullName(), BuildpackLayersLabel)
 }
 
 func layersByDiffID(img v1.Image, config *v1.ConfigFile) (map[string]v1.Layer, error) {

@@ -1,0 +1,166 @@
+// Package inspect tells what a packaged buildpack or extension holds, as a
+// value for structured output and in pack's words, and how packages of several
+// platforms or two packages differ. It reads configs and manifests, never layers.
+package inspect
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/multipack/multipack/pkg/buildpack"
+	"github.com/multipack/multipack/pkg/platform"
+)
+
+// Info is one platform's package.
+type Info struct {
+	// Kind is "buildpack" or "extension".
+	Kind        string    `json:"kind" yaml:"kind" toml:"kind"`
+	ID          string    `json:"id" yaml:"id" toml:"id"`
+	Version     string    `json:"version" yaml:"version" toml:"version"`
+	Name        string    `json:"name,omitempty" yaml:"name,omitempty" toml:"name,omitempty"`
+	Description string    `json:"description,omitempty" yaml:"description,omitempty" toml:"description,omitempty"`
+	Homepage    string    `json:"homepage,omitempty" yaml:"homepage,omitempty" toml:"homepage,omitempty"`
+	Keywords    []string  `json:"keywords,omitempty" yaml:"keywords,omitempty" toml:"keywords,omitempty"`
+	Licenses    []License `json:"licenses,omitempty" yaml:"licenses,omitempty" toml:"licenses,omitempty"`
+	// Platform is os/arch[/variant][:osversion] as the config has it.
+	Platform string `json:"platform" yaml:"platform" toml:"platform"`
+	// Created is the config's time, RFC 3339, "" when it has none.
+	Created string `json:"created,omitempty" yaml:"created,omitempty" toml:"created,omitempty"`
+	// Digest and ConfigDigest are the manifest's and the config's.
+	Digest       string `json:"digest" yaml:"digest" toml:"digest"`
+	ConfigDigest string `json:"config_digest" yaml:"config_digest" toml:"config_digest"`
+	// Stacks are those of the package as a whole; Targets and Order are the main module's.
+	Stacks  []buildpack.Stack  `json:"stacks" yaml:"stacks" toml:"stacks"`
+	Targets []buildpack.Target `json:"targets,omitempty" yaml:"targets,omitempty" toml:"targets,omitempty"`
+	Order   buildpack.Order    `json:"order,omitempty" yaml:"order,omitempty" toml:"order,omitempty"`
+	// Modules are all modules, by id and version.
+	Modules []Module `json:"modules" yaml:"modules" toml:"modules"`
+	// Labels are the image's labels, unparsed.
+	Labels map[string]string `json:"labels" yaml:"labels" toml:"labels"`
+}
+
+// License is one of the package's licenses.
+type License struct {
+	Type string `json:"type,omitempty" yaml:"type,omitempty" toml:"type,omitempty"`
+	URI  string `json:"uri,omitempty" yaml:"uri,omitempty" toml:"uri,omitempty"`
+}
+
+// Module is one buildpack or extension of a package.
+type Module struct {
+	ID       string             `json:"id" yaml:"id" toml:"id"`
+	Version  string             `json:"version" yaml:"version" toml:"version"`
+	Name     string             `json:"name,omitempty" yaml:"name,omitempty" toml:"name,omitempty"`
+	Homepage string             `json:"homepage,omitempty" yaml:"homepage,omitempty" toml:"homepage,omitempty"`
+	API      string             `json:"api,omitempty" yaml:"api,omitempty" toml:"api,omitempty"`
+	Stacks   []buildpack.Stack  `json:"stacks,omitempty" yaml:"stacks,omitempty" toml:"stacks,omitempty"`
+	Targets  []buildpack.Target `json:"targets,omitempty" yaml:"targets,omitempty" toml:"targets,omitempty"`
+	Order    buildpack.Order    `json:"order,omitempty" yaml:"order,omitempty" toml:"order,omitempty"`
+	// DiffID is as the label has it. Layer and Size are the blob's; they are
+	// empty where the image has no such layer.
+	DiffID string `json:"diff_id" yaml:"diff_id" toml:"diff_id"`
+	Layer  string `json:"layer,omitempty" yaml:"layer,omitempty" toml:"layer,omitempty"`
+	Size   int64  `json:"size,omitempty" yaml:"size,omitempty" toml:"size,omitempty"`
+}
+
+// FullName is id@version.
+func (m Module) FullName() string { return m.ID + "@" + m.Version }
+
+// FullName is id@version.
+func (i Info) FullName() string { return i.ID + "@" + i.Version }
+
+// Image reads a package image's config and manifest. A label that every
+// package has and this image has not is a fault.NotFound that names it.
+func Image(img v1.Image) (Info, error) {
+	config, err := img.ConfigFile()
+	if err != nil {
+		return Info{}, fmt.Errorf("reading a package's config: %w", err)
+	}
+	kind, metadata, layers, err := buildpack.ReadLabels(config.Config.Labels)
+	if err != nil {
+		return Info{}, err
+	}
+	info := Info{
+		Kind: kind, ID: metadata.ID, Version: metadata.Version, Name: metadata.Name,
+		Description: metadata.Description, Homepage: metadata.Homepage, Keywords: metadata.Keywords,
+		Platform: platform.FromConfig(config).String(),
+		Stacks:   metadata.Stacks, Labels: config.Config.Labels,
+	}
+	for _, l := range metadata.Licenses {
+		info.Licenses = append(info.Licenses, License(l))
+	}
+	if !config.Created.IsZero() {
+		info.Created = config.Created.UTC().Format(time.RFC3339)
+	}
+	if err := info.readDigests(img); err != nil {
+		return Info{}, err
+	}
+	if info.Modules, err = modules(img, config, layers); err != nil {
+		return Info{}, err
+	}
+	if main, ok := info.module(info.ID, info.Version); ok {
+		info.Targets, info.Order = main.Targets, main.Order
+	}
+	return info, nil
+}
+
+func (i *Info) readDigests(img v1.Image) error {
+	digest, err := img.Digest()
+	if err != nil {
+		return fmt.Errorf("reading a package's manifest: %w", err)
+	}
+	config, err := img.ConfigName()
+	if err != nil {
+		return fmt.Errorf("reading a package's config: %w", err)
+	}
+	i.Digest, i.ConfigDigest = digest.String(), config.String()
+	return nil
+}
+
+func modules(img v1.Image, config *v1.ConfigFile, layers buildpack.Layers) ([]Module, error) {
+	manifest, err := img.Manifest()
+	if err != nil {
+		return nil, fmt.Errorf("reading a package's manifest: %w", err)
+	}
+	blobs := map[string]v1.Descriptor{}
+	for i, h := range config.RootFS.DiffIDs {
+		if i < len(manifest.Layers) {
+			blobs[h.String()] = manifest.Layers[i]
+		}
+	}
+	out := []Module{}
+	for _, id := range slices.Sorted(maps.Keys(layers)) {
+		for _, version := range slices.Sorted(maps.Keys(layers[id])) {
+			l := layers[id][version]
+			m := Module{
+				ID: id, Version: version, Name: l.Name, Homepage: l.Homepage,
+				Stacks: l.Stacks, Targets: l.Targets, Order: l.Order, DiffID: l.LayerDiffID,
+			}
+			if l.API != nil {
+				m.API = *l.API
+			}
+			if blob, ok := blobs[l.LayerDiffID]; ok {
+				m.Layer, m.Size = blob.Digest.String(), blob.Size
+			}
+			out = append(out, m)
+		}
+	}
+	return out, nil
+}
+
+// module finds a module; a reference without version means the only version there is.
+func (i Info) module(id, version string) (Module, bool) {
+	var found []Module
+	for _, m := range i.Modules {
+		if m.ID == id && (version == "" || m.Version == version) {
+			found = append(found, m)
+		}
+	}
+	if len(found) == 1 {
+		return found[0], true
+	}
+	return Module{}, false
+}
