@@ -1,6 +1,7 @@
 package buildpack
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -171,4 +172,19 @@ func checkPathPart(s string) error {
 		}
 	}
 	return nil
+}
+
+// CompareAPI orders two Buildpack APIs: negative when a is older than b. An API
+// that is no version counts as the oldest.
+func CompareAPI(a, b string) int {
+	majorA, minorA := apiNumbers(a)
+	majorB, minorB := apiNumbers(b)
+	return cmp.Or(cmp.Compare(majorA, majorB), cmp.Compare(minorA, minorB))
+}
+
+func apiNumbers(s string) (major, minor uint64) {
+	first, second, _ := strings.Cut(s, ".")
+	major, _ = strconv.ParseUint(first, 10, 64)
+	minor, _ = strconv.ParseUint(second, 10, 64)
+	return major, minor
 }

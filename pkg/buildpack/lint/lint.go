@@ -1,0 +1,187 @@
+// Package lint finds what packages well and then does not run: binaries of
+// another platform, entry points that are missing or cannot be executed, keys
+// that nothing reads. It reads the heads of the files in bin/ and nothing else.
+package lint
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/pkg/buildpack"
+	"github.com/multipack/multipack/pkg/platform"
+)
+
+// The rules.
+const (
+	RuleForeignBinary  = "foreign-binary"
+	RuleMissingEntry   = "missing-entry-point"
+	RuleNotExecutable  = "not-executable"
+	RuleCarriageReturn = "carriage-return"
+	RuleEmptyArch      = "empty-architecture"
+	RuleSamePlatform   = "same-platform"
+	RuleUnknownKey     = "unknown-key"
+	RuleUnused         = "unused-dependency"
+	RuleTwoVersions    = "two-versions"
+	RuleNewAPI         = "api-too-new"
+)
+
+// Finding is one thing that is likely wrong.
+type Finding struct {
+	// Rule is one of the rules above.
+	Rule string `json:"rule"`
+	// Platform is the target it is about, "" when it is about all of them.
+	Platform string `json:"platform,omitempty"`
+	// Path is the file below the buildpack's root, with ":line" where known; "" when it is about no file.
+	Path string `json:"path,omitempty"`
+	// Message says what is wrong, without platform and path.
+	Message string `json:"message"`
+}
+
+// String is the finding on one line.
+func (f Finding) String() string {
+	s := f.Message
+	if f.Path != "" {
+		s = f.Path + ": " + s
+	}
+	if f.Platform != "" {
+		s = f.Platform + ": " + s
+	}
+	return s + " (" + f.Rule + ")"
+}
+
+// Plan looks at what is going to be packaged. Findings are in a fixed order:
+// those about all platforms, then by the plan's targets, each by path and rule.
+// An error is a file that cannot be read.
+func Plan(ctx context.Context, plan buildpack.Plan) ([]Finding, error) {
+	out := unknownKeys(plan.Descriptor)
+	out = append(out, samePlatforms(plan.Items)...)
+	for _, item := range plan.Items {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		found, err := ofItem(plan.Descriptor, item)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, found...)
+	}
+	return out, nil
+}
+
+// Check is the error that makes findings fail a run: a fault.Check that lists
+// them; nil when there are none.
+func Check(findings []Finding) error {
+	if len(findings) == 0 {
+		return nil
+	}
+	lines := make([]string, len(findings))
+	for i, f := range findings {
+		lines[i] = f.String()
+	}
+	word := "findings"
+	if len(findings) == 1 {
+		word = "finding"
+	}
+	return fault.New(fault.Check, "linting the buildpack: %d %s:\n%s", len(findings), word, strings.Join(lines, "\n"))
+}
+
+func ofItem(root buildpack.Descriptor, item buildpack.PlanItem) ([]Finding, error) {
+	var out []Finding
+	if item.Target.Platform.Arch == "" {
+		out = append(out, Finding{Rule: RuleEmptyArch, Message: "no architecture is said: the image will fit none when a platform is asked for"})
+	}
+	if item.Folder != "." && item.Descriptor.File != root.File {
+		out = append(out, unknownKeys(item.Descriptor)...)
+	}
+	if !root.IsComposite() {
+		out = append(out, entryPoints(root.Kind, item)...)
+	}
+	files, err := binFiles(item)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, files...)
+	for i := range out {
+		out[i].Platform = item.Target.String()
+		if out[i].Path != "" && item.Folder != "." && out[i].Rule != RuleUnknownKey {
+			out[i].Path = item.Folder + "/" + out[i].Path
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Finding) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Rule, b.Rule))
+	})
+	return out, nil
+}
+
+func unknownKeys(d buildpack.Descriptor) []Finding {
+	var out []Finding
+	for _, k := range d.Unknown {
+		place := d.File
+		if k.Line > 0 {
+			place = fmt.Sprintf("%s:%d", d.File, k.Line)
+		}
+		out = append(out, Finding{Rule: RuleUnknownKey, Path: place, Message: fmt.Sprintf("nothing reads the key '%s'", k.Key)})
+	}
+	return out
+}
+
+// samePlatforms finds targets whose images an index cannot tell apart.
+func samePlatforms(items []buildpack.PlanItem) []Finding {
+	var out []Finding
+	first := map[platform.Platform]string{}
+	for _, item := range items {
+		p := item.Target.Platform.Normalize()
+		if have, ok := first[p]; ok {
+			out = append(out, Finding{Rule: RuleSamePlatform, Platform: item.Target.String(),
+				Message: fmt.Sprintf("its image is of the same platform as that of '%s'", have)})
+			continue
+		}
+		first[p] = item.Target.String()
+	}
+	return out
+}
+
+// Composite looks at the modules of a composite. newest is the newest Buildpack
+// API that is accepted (major.minor), "" for any.
+func Composite(main buildpack.Module, deps []buildpack.Module, newest string) []Finding {
+	var out []Finding
+	used := map[string]bool{}
+	all := append([]buildpack.Module{main}, deps...)
+	for _, m := range all {
+		for _, g := range m.Descriptor.Order {
+			for _, ref := range g.Group {
+				used[ref.FullName()] = true
+			}
+		}
+	}
+	versions := map[string][]string{}
+	reported := map[string]bool{}
+	for i, m := range all {
+		name, info := m.FullName(), m.Descriptor.Info
+		if reported[name] {
+			continue
+		}
+		reported[name] = true
+		versions[info.ID] = append(versions[info.ID], info.Version)
+		if i > 0 && !used[name] {
+			out = append(out, Finding{Rule: RuleUnused, Message: fmt.Sprintf("no order names the dependency '%s'", name)})
+		}
+		if newest != "" && buildpack.CompareAPI(m.Descriptor.API, newest) > 0 {
+			out = append(out, Finding{Rule: RuleNewAPI, Message: fmt.Sprintf("'%s' needs Buildpack API %s, newer than %s", name, m.Descriptor.API, newest)})
+		}
+	}
+	for id, list := range versions {
+		if len(list) > 1 {
+			slices.Sort(list)
+			out = append(out, Finding{Rule: RuleTwoVersions, Message: fmt.Sprintf("'%s' is there in several versions: %s", id, strings.Join(list, ", "))})
+		}
+	}
+	slices.SortFunc(out, func(a, b Finding) int {
+		return cmp.Or(strings.Compare(a.Rule, b.Rule), strings.Compare(a.Message, b.Message))
+	})
+	return out
+}
