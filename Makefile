@@ -10,7 +10,7 @@ BENCHARGS ?=
 
 # Pinned tools; each is built from its module when it is first needed.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-REVIVE      := github.com/mgechev/revive@v1.17.1
+REVIVE      := github.com/mgechev/revive@v1.16.0
 
 export CGO_ENABLED ?= 0
 
