@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -104,3 +105,20 @@ func (c contextReader) Read(p []byte) (int, error) {
 	}
 	return c.r.Read(p)
 }
+
+// meter tells how many bytes have gone through it.
+type meter struct {
+	w    io.Writer
+	n    int64
+	told func(n int64)
+}
+
+func (m *meter) Write(p []byte) (int, error) {
+	n, err := m.w.Write(p)
+	m.n += int64(n)
+	m.told(m.n)
+	return n, err
+}
+
+// isClosedPipe reports whether a writer failed because its reader was done.
+func isClosedPipe(err error) bool { return errors.Is(err, io.ErrClosedPipe) }
