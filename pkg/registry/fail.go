@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -170,11 +171,14 @@ func (c *Client) denied(reg name.Registry, err error) error {
 // tlsHint names the flags that a registry without HTTPS, or with a certificate
 // of one's own, needs.
 func (c *Client) tlsHint(reg name.Registry, cause, err error) error {
-	if _, plain := errors.AsType[*plainError](cause); plain || !transient(cause) && strings.Contains(cause.Error(), "HTTP response to HTTPS") {
+	_, refused := errors.AsType[*plainError](cause)
+	_, record := errors.AsType[tls.RecordHeaderError](cause)
+	_, certificate := errors.AsType[*tls.CertificateVerificationError](cause)
+	switch {
+	case certificate:
+		return fault.Hint(err, "if you trust '%s', pass its certificate with --ca-file, or --insecure-registry %s", reg, reg)
+	case refused || record || errors.Is(cause, http.ErrSchemeMismatch):
 		return fault.Hint(err, "if '%s' speaks plain HTTP, pass --insecure-registry %s", reg, reg)
-	}
-	if strings.Contains(cause.Error(), "x509: ") {
-		return fault.Hint(err, "if you trust '%s', pass its certificate with --ca-file", reg)
 	}
 	return err
 }

@@ -61,7 +61,7 @@ func transient(err error) bool {
 	case errors.As(err, &said):
 		return retryableStatus(said.status)
 	}
-	return !strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
+	return !errors.Is(err, http.ErrSchemeMismatch)
 }
 
 // finalError marks an error that no further try can mend.

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -134,8 +135,9 @@ func (c *Client) ping(ctx context.Context, reg name.Registry) (*greeting, error)
 	return g, nil
 }
 
-// prober remembers why HTTPS failed: where plain HTTP is refused, that is the
-// reason to tell, and not the refusal.
+// prober remembers why HTTPS failed: where plain HTTP is refused, or where the
+// registry does speak HTTPS and its certificate is at fault, that is the reason
+// to tell, and not what became of plain HTTP.
 type prober struct {
 	wire  *wire
 	mu    sync.Mutex
@@ -155,7 +157,8 @@ func (p *prober) RoundTrip(req *http.Request) (*http.Response, error) {
 func (p *prober) cause(pol policy, reg name.Registry, err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.https != nil && !pol.plain(reg.RegistryStr()) {
+	_, certificate := errors.AsType[*tls.CertificateVerificationError](p.https)
+	if p.https != nil && (certificate || !pol.plain(reg.RegistryStr())) {
 		return p.https
 	}
 	return err

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -48,9 +49,23 @@ type staleTag struct {
 	answer *httptest.ResponseRecorder
 }
 
+// paged keeps to PageSize: a page smaller than asked for, with a link to the
+// next, which the specification allows.
+func (r *Registry) paged(req *http.Request) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, rest, _ := splitPath(req.URL.Path); r.page == 0 || rest != "tags/list" {
+		return
+	}
+	query := req.URL.Query()
+	query.Set("n", strconv.Itoa(r.page))
+	req.URL.RawQuery = query.Encode()
+}
+
 // tagged keeps to Immutable and Stale.
 func (r *Registry) tagged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r.paged(req)
 		repo, rest, _ := splitPath(req.URL.Path)
 		tag, isManifest := strings.CutPrefix(rest, "manifests/")
 		switch {

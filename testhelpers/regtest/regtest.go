@@ -31,6 +31,7 @@ type Registry struct {
 	faults  []*fault
 	stale   map[string]*staleTag
 	tokens  map[string]grant
+	page    int
 	running int
 	peak    int
 }
@@ -196,4 +197,11 @@ func (r *Registry) Repo(path string) name.Repository {
 		panic(err)
 	}
 	return repo
+}
+
+// PageSize limits the pages of tags from now on; 0 leaves it to the client.
+func (r *Registry) PageSize(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.page = n
 }
