@@ -16,6 +16,7 @@ import (
 
 // The steps that a Hook is asked about, in the words of the system calls.
 const (
+	StepRead    = "read"
 	StepMkdir   = "mkdir"
 	StepCreate  = "create"
 	StepWrite   = "write"
@@ -27,7 +28,7 @@ const (
 	StepRemove  = "remove"
 )
 
-// Hook is asked before each step that changes the disk. When it gives an error
+// Hook is asked before each step that changes the disk, and before a file is read. When it gives an error
 // the step is not done and the operation fails with that error; a hook that
 // refuses every step after the n-th leaves the disk as a crash there would.
 type Hook func(step, path string) error
@@ -72,6 +73,18 @@ func (f FS) WriteFile(path string, data []byte, perm fs.FileMode) error {
 		return errors.Join(err, t.Abort())
 	}
 	return t.Commit()
+}
+
+// ReadFile is os.ReadFile. Errors name path and wrap the system's.
+func (f FS) ReadFile(path string) ([]byte, error) {
+	if err := f.ask(StepRead, path); err != nil {
+		return nil, fmt.Errorf("reading '%s': %w", path, err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading '%s': %w", path, bare(err))
+	}
+	return data, nil
 }
 
 // MkdirAll creates the directory at path and those above it that are missing,

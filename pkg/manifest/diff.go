@@ -75,15 +75,15 @@ func pairs(a, b []slot) []int {
 		out[n] = -1
 	}
 	used := make([]bool, len(b))
-	match := func(key func(Entry) (key, bool)) {
-		at := map[any][]int{}
+	match := func(by func(Entry) (key, bool)) {
+		at := map[key][]int{}
 		for m, e := range b {
-			if k, ok := key(e.Entry); ok && !used[m] {
+			if k, ok := by(e.Entry); ok && !used[m] {
 				at[k] = append(at[k], m)
 			}
 		}
 		for n, e := range a {
-			k, ok := key(e.Entry)
+			k, ok := by(e.Entry)
 			if left := at[k]; ok && out[n] < 0 && len(left) > 0 {
 				out[n], at[k] = left[0], left[1:]
 				used[left[0]] = true
