@@ -99,7 +99,9 @@ func (d *document) unknownKeys(kind string) []UnknownKey {
 		foreign = []string{"buildpack", "stacks", "order"}
 	}
 	out := d.unknown(func(name string) bool {
-		return within(name, "metadata") && !strings.HasPrefix(name, "metadata.multipack.") || slices.ContainsFunc(foreign, func(f string) bool { return within(name, f) })
+		return within(name, "metadata") && !strings.HasPrefix(name, "metadata.multipack.") ||
+			strings.HasSuffix(name, "exec-env.name") || // ExecEnv reads it
+			slices.ContainsFunc(foreign, func(f string) bool { return within(name, f) })
 	})
 	for _, f := range foreign {
 		if d.meta.IsDefined(f) {

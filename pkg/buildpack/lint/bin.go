@@ -75,7 +75,8 @@ func lookup(t tree.Tree, name string, windows bool) (entry tree.Entry, there, el
 func binFiles(item buildpack.PlanItem) ([]Finding, error) {
 	var out []Finding
 	for _, e := range item.Tree.Entries {
-		if e.Type != tree.Regular || !strings.HasPrefix(e.Path, "bin/") {
+		e, ok := program(item.Tree, e)
+		if !ok {
 			continue
 		}
 		head, err := readHead(e)
@@ -87,6 +88,26 @@ func binFiles(item buildpack.PlanItem) ([]Finding, error) {
 		}
 	}
 	return out, nil
+}
+
+// program is a file below bin/, or what a link there leads to elsewhere in the
+// buildpack; it keeps the path below bin/.
+func program(t tree.Tree, e tree.Entry) (tree.Entry, bool) {
+	if !strings.HasPrefix(e.Path, "bin/") {
+		return tree.Entry{}, false
+	}
+	switch e.Type {
+	case tree.Regular:
+		return e, true
+	case tree.Symlink, tree.Hardlink:
+		at, ok := t.Target(e.Path)
+		if !ok || at.Type != tree.Regular || strings.HasPrefix(at.Path, "bin/") {
+			return tree.Entry{}, false
+		}
+		at.Path = e.Path
+		return at, true
+	}
+	return tree.Entry{}, false
 }
 
 func readHead(e tree.Entry) ([]byte, error) {
