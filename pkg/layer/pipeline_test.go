@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -35,14 +36,27 @@ func memory(name string, data []byte, opened *atomic.Int64) tree.Entry {
 		}}
 }
 
+// bulk is like noise, but quickly made.
+func bulk(seed uint64, n int) []byte {
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], seed)
+	out := bytes.Repeat([]byte("the quick brown fox jumps over the lazy dog, and then once more."), n/64+1)[:n]
+	random := rand.NewChaCha8(key)
+	for i := 0; i+128 <= n; i += 128 {
+		_, _ = random.Read(out[i : i+64])
+	}
+	_, _ = random.Read(out[:min(n, 8)])
+	return out
+}
+
 // many is a tree of large, middle and very many small files.
 func many(seed uint64) tree.Tree {
 	t := tree.Tree{Name: "many"}
 	for i, n := range []int{5<<20 + 1, 128 << 10, 128<<10 - 1, 1 << 20, 0, 1<<20 - 512, 2 << 20} {
-		t.Entries = append(t.Entries, memory(fmt.Sprintf("large%d", i), noise(seed+uint64(i), n), nil))
+		t.Entries = append(t.Entries, memory(fmt.Sprintf("large%d", i), bulk(seed+uint64(i), n), nil))
 	}
 	for i := range 1500 {
-		t.Entries = append(t.Entries, memory(fmt.Sprintf("small%04d", i), noise(uint64(i), 10+i*3), nil))
+		t.Entries = append(t.Entries, memory(fmt.Sprintf("small%04d", i), bulk(uint64(i), 10+i*3), nil))
 	}
 	return t
 }
@@ -98,8 +112,8 @@ func TestSharedContentIsCompressedOnce(t *testing.T) {
 	must(t, err)
 	for i := range 8 {
 		tr := many(7)
-		own := memory(fmt.Sprintf("small0000-%d", i), noise(uint64(5000+i), 300<<10), nil)
-		small := memory(fmt.Sprintf("a%d", i), noise(uint64(6000+i), 1000+i), nil)
+		own := memory(fmt.Sprintf("small0000-%d", i), bulk(uint64(5000+i), 300<<10), nil)
+		small := memory(fmt.Sprintf("a%d", i), bulk(uint64(6000+i), 1000+i), nil)
 		tr.Entries = append([]tree.Entry{small, own}, tr.Entries...)
 		digest(t, layerOf(t, m, tr))
 	}
@@ -112,7 +126,7 @@ func TestSharedContentIsCompressedOnce(t *testing.T) {
 func TestSameLayerIsBuiltOnce(t *testing.T) {
 	t.Parallel()
 	var opened atomic.Int64
-	tr := tree.Tree{Name: "x", Entries: []tree.Entry{memory("f", noise(1, 1<<20), &opened)}}
+	tr := tree.Tree{Name: "x", Entries: []tree.Entry{memory("f", bulk(1, 1<<20), &opened)}}
 	m := maker(t, layer.Options{Workers: 4})
 	digests := make([]string, 16)
 	var group sync.WaitGroup
@@ -130,7 +144,7 @@ func TestSameLayerIsBuiltOnce(t *testing.T) {
 	for _, edit := range []func(*tree.Entry){
 		func(e *tree.Entry) { e.Path = "g" },
 		func(e *tree.Entry) { e.Mode = 0o755 },
-		func(e *tree.Entry) { *e = memory("f", noise(2, 1<<20), nil) },
+		func(e *tree.Entry) { *e = memory("f", bulk(2, 1<<20), nil) },
 	} {
 		e := tr.Entries[0]
 		edit(&e)
@@ -170,7 +184,7 @@ func (c *counting) Close() error { return nil }
 // All allocations ever made for a layer stay far below its size, so what is held
 // at once does too. Not parallel: it counts for the whole process.
 func TestMemoryIsBounded(t *testing.T) {
-	const size, workers = 512 << 20, 4
+	const size, workers = 256 << 20, 4
 	m := maker(t, layer.Options{Workers: workers})
 	tr := tree.Tree{Name: "huge", Entries: []tree.Entry{{Path: "huge", Type: tree.Regular, Size: size, ID: "huge",
 		Open: func() (io.ReadCloser, error) { return &counting{size: size}, nil }}}}
@@ -222,12 +236,12 @@ func (b *blocking) Close() error { return nil }
 // paused is a tree whose build stops at its second file until resume is closed.
 func paused() (tr tree.Tree, reached, resume chan struct{}) {
 	reached, resume = make(chan struct{}, 8), make(chan struct{})
-	data := noise(3, 8<<20)
+	data := bulk(3, 8<<20)
 	e := memory("z", data, nil)
 	e.Open = func() (io.ReadCloser, error) {
 		return &blocking{Reader: bytes.NewReader(data), reached: reached, resume: resume}, nil
 	}
-	return tree.Tree{Name: "paused", Entries: []tree.Entry{memory("a", noise(4, 2<<20), nil), e}}, reached, resume
+	return tree.Tree{Name: "paused", Entries: []tree.Entry{memory("a", bulk(4, 2<<20), nil), e}}, reached, resume
 }
 
 func TestCancellation(t *testing.T) {
@@ -307,7 +321,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := folder{t, t.TempDir()}
-			f.file("dir/data", 0o644, noise(1, 300<<10))
+			f.file("dir/data", 0o644, bulk(1, 300<<10))
 			tr := open(t, f.root)
 			spoil(t, filepath.Join(f.root, "dir/data"))
 			l := layerOf(t, maker(t, layer.Options{}), tr)

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -30,9 +31,9 @@ func openURL(ctx context.Context, uri string, opts Options) (*Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = download(ctx, u, name, f, opts)
+	id, err := download(ctx, u, name, f, opts)
 	if err == nil {
-		err = l.readArchive(ctx, f, "", name, opts)
+		err = l.readArchive(ctx, f, origin{id: id}, name, opts)
 	}
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
@@ -50,8 +51,8 @@ func shown(u *url.URL, raw string) string {
 	return c.String()
 }
 
-// download tries until the content is there, whole.
-func download(ctx context.Context, u *url.URL, name string, f *os.File, opts Options) error {
+// download tries until the content is there, whole, and gives its digest as an ID.
+func download(ctx context.Context, u *url.URL, name string, f *os.File, opts Options) (string, error) {
 	retries, backoff := opts.Retries, opts.Backoff
 	if retries < 0 {
 		retries = 4
@@ -60,33 +61,34 @@ func download(ctx context.Context, u *url.URL, name string, f *os.File, opts Opt
 		backoff = func(try int) time.Duration { return min(maxBackoff, 250*time.Millisecond<<min(try, 8)) }
 	}
 	for try := 0; ; try++ {
-		again, err := downloadOnce(ctx, u, f, opts.HTTP)
+		hash := sha256.New()
+		again, err := downloadOnce(ctx, u, f, hash, opts.HTTP)
 		if err == nil {
-			return nil
+			return contentID(hash), nil
 		}
 		if ctx.Err() != nil {
-			return fault.New(fault.Interrupted, "downloading '%s': %w", name, context.Cause(ctx))
+			return "", fault.New(fault.Interrupted, "downloading '%s': %w", name, context.Cause(ctx))
 		}
 		if !again || try >= retries {
 			kind, ok := fault.KindOf(err)
 			if !ok {
 				kind = fault.Failed
 			}
-			return fault.New(kind, "downloading '%s': %w", name, err)
+			return "", fault.New(kind, "downloading '%s': %w", name, err)
 		}
 		timer := time.NewTimer(backoff(try + 1))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return fault.New(fault.Interrupted, "downloading '%s': %w", name, context.Cause(ctx))
+			return "", fault.New(fault.Interrupted, "downloading '%s': %w", name, context.Cause(ctx))
 		}
 	}
 }
 
 // downloadOnce puts the content into f from its start; again says whether
 // another try may help.
-func downloadOnce(ctx context.Context, u *url.URL, f *os.File, client *http.Client) (again bool, err error) {
+func downloadOnce(ctx context.Context, u *url.URL, f *os.File, hash io.Writer, client *http.Client) (again bool, err error) {
 	if client == nil {
 		client = http.DefaultClient
 	}
@@ -111,7 +113,7 @@ func downloadOnce(ctx context.Context, u *url.URL, f *os.File, client *http.Clie
 		return again, err
 	}
 	disk := &diskWriter{f: f}
-	n, err := io.CopyBuffer(disk, resp.Body, make([]byte, 256<<10))
+	n, err := io.CopyBuffer(io.MultiWriter(disk, hash), resp.Body, make([]byte, 256<<10))
 	switch {
 	case disk.err != nil:
 		return false, disk.err

@@ -33,10 +33,7 @@ type stat struct {
 
 // readFolder lists a folder. A root that is a symbolic link is followed.
 func readFolder(ctx context.Context, path, name string) (tree.Tree, error) {
-	root, err := filepath.Abs(path)
-	if err == nil {
-		root, err = filepath.EvalSymlinks(root)
-	}
+	root, err := realPath(path)
 	if err != nil {
 		return tree.Tree{}, pathError(name, err)
 	}

@@ -102,16 +102,29 @@ func openPath(ctx context.Context, path, name string, opts Options) (*Loaded, er
 	if !info.Mode().IsRegular() {
 		return nil, fault.New(fault.Failed, "opening '%s': it is neither a folder nor a file", name)
 	}
-	l := &Loaded{}
-	f, err := os.Open(path)
+	file, err := realPath(path)
 	if err != nil {
 		return nil, pathError(name, err)
 	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, pathError(name, err)
+	}
+	l := &Loaded{}
 	defer f.Close()
-	if err := l.readArchive(ctx, f, path, name, opts); err != nil {
+	if err := l.readArchive(ctx, f, origin{path: file}, name, opts); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
+}
+
+// realPath is the absolute path without symbolic links.
+func realPath(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(abs)
 }
 
 // pathError classifies a failure to reach a path.

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"hash"
 	"io"
 	"os"
 	"time"
@@ -20,21 +21,18 @@ import (
 // itself grants unless told otherwise.
 const maxZstdWindow = 128 << 20
 
-// readArchive lists the archive in f. path is where it lies, "" when it is a
-// temporary file of ours that nobody else writes.
-func (l *Loaded) readArchive(ctx context.Context, f *os.File, path, name string, opts Options) error {
+// maxSparse bounds the files with holes that an archive may hold: such a file
+// can be far larger than the archive, and its content is put on disk.
+const maxSparse = 4 << 30
+
+// origin is where an archive's file comes from: a path of the user's, or a
+// temporary file of ours, which nobody else writes, with the ID of its content.
+type origin struct{ path, id string }
+
+// readArchive lists the archive in f.
+func (l *Loaded) readArchive(ctx context.Context, f *os.File, from origin, name string, opts Options) error {
 	a := &archive{name: name}
-	a.sparse = func(r io.Reader) (func() (io.ReadCloser, error), error) {
-		s, err := l.temp(opts.Dir)
-		if err != nil {
-			return nil, err
-		}
-		n, err := io.Copy(s, reader{ctx, r})
-		if err != nil {
-			return nil, a.failed(err)
-		}
-		return section(s, 0, n), nil
-	}
+	a.sparse = func(r io.Reader) (func() (io.ReadCloser, error), error) { return l.spoolSparse(ctx, r, a, opts) }
 	plain, err := decompress(f)
 	if err != nil {
 		return a.failed(err)
@@ -46,8 +44,8 @@ func (l *Loaded) readArchive(ctx context.Context, f *os.File, path, name string,
 			return err
 		}
 		a.durable, a.open = true, func(o, n int64) func() (io.ReadCloser, error) { return section(a.tar, o, n) }
-	case path == "":
-		a.tar, a.id = f, "temp:"+f.Name()
+	case from.path == "":
+		a.tar, a.id, a.durable = f, from.id, true
 		a.open = func(o, n int64) func() (io.ReadCloser, error) { return section(f, o, n) }
 	default:
 		now := time.Now()
@@ -56,8 +54,8 @@ func (l *Loaded) readArchive(ctx context.Context, f *os.File, path, name string,
 			return a.failed(err)
 		}
 		a.tar = f
-		a.id, a.durable = identity(path, info, statOf(info), now)
-		a.open = func(o, n int64) func() (io.ReadCloser, error) { return openPart(path, info, o, n) }
+		a.id, a.durable = identity(from.path, info, statOf(info), now)
+		a.open = func(o, n int64) func() (io.ReadCloser, error) { return openPart(from.path, info, o, n) }
 	}
 	l.Tree, err = a.read(ctx)
 	return err
@@ -105,7 +103,26 @@ func (l *Loaded) spoolContent(ctx context.Context, r io.Reader, name string, opt
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return nil, "", fault.New(fault.Failed, "unpacking archive '%s': %w", name, err)
 	}
-	return f, "sha256:" + hex.EncodeToString(hash.Sum(nil)), nil
+	return f, contentID(hash), nil
+}
+
+// contentID is an ID for what was hashed.
+func contentID(h hash.Hash) string { return "sha256:" + hex.EncodeToString(h.Sum(nil)) }
+
+// spoolSparse copies a sparse file's content, holes included, to a temporary file.
+func (l *Loaded) spoolSparse(ctx context.Context, r io.Reader, a *archive, opts Options) (func() (io.ReadCloser, error), error) {
+	f, err := l.temp(opts.Dir)
+	if err != nil {
+		return nil, err
+	}
+	n, err := io.Copy(f, io.LimitReader(reader{ctx, r}, maxSparse+1))
+	if err != nil {
+		return nil, a.failed(err)
+	}
+	if n > maxSparse {
+		return nil, fault.New(fault.Failed, "reading archive '%s': it holds a sparse file of more than %d bytes", a.name, int64(maxSparse))
+	}
+	return section(f, 0, n), nil
 }
 
 // temp is a temporary file that Close removes.
