@@ -21,3 +21,11 @@ type module struct{ word, descriptor string }
 var (
 	buildpackModule = module{word: "buildpack", descriptor: "buildpack.toml"}
 )
+
+// article is the word with its article.
+func (m module) article() string {
+	if m.word == buildpackModule.word {
+		return "a " + m.word
+	}
+	return "an " + m.word
+}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/multipack/multipack/internal/fault"
 	"github.com/multipack/multipack/internal/ui"
-	"github.com/multipack/multipack/pkg/reference"
 	"github.com/multipack/multipack/pkg/registry"
 )
 
@@ -99,32 +98,6 @@ func (s *session) requests() int {
 	return max(4, 2*runtime.GOMAXPROCS(0))
 }
 
-// registry is the one client of the run; insecure adds hosts that a command's
-// own --insecure names and must be said before the first use.
-func (s *session) registry(insecure ...string) (*registry.Client, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.client != nil {
-		return s.client, nil
-	}
-	c, err := registry.New(registry.Config{
-		Insecure: append(append([]string{}, s.globals.insecure...), insecure...),
-		AuthFile: s.globals.authfile, CAFile: s.globals.cafile,
-		Retries: s.globals.retries, Requests: s.requests(),
-		UserAgent: "multipack/" + s.app.Version,
-		Getenv:    s.app.Getenv,
-		Observe: func(r registry.Request) {
-			if s.console.Verbose() {
-				s.console.Debug("%s", describeRequest(r))
-			}
-		},
-	})
-	if err == nil {
-		s.client = c
-	}
-	return c, err
-}
-
 // scratch is a folder of this run, removed at its end.
 func (s *session) scratch() (string, error) {
 	s.mu.Lock()
@@ -169,15 +142,4 @@ func (s *session) close() {
 	if s.tmp != "" {
 		_ = os.RemoveAll(s.tmp)
 	}
-}
-
-// parseRef reads a reference; whether a path is there is asked of the disk.
-func parseRef(given string) (reference.Ref, error) {
-	return reference.Parse(given, func(path string) (bool, bool) {
-		info, err := os.Stat(path)
-		if err != nil {
-			return false, false
-		}
-		return true, info.IsDir()
-	})
 }

@@ -16,6 +16,8 @@ type Progress struct {
 	mu    sync.Mutex
 	bars  *mpb.Progress
 	steps map[string]*step
+	// closed is set by the first Close, so that a deferred second one does nothing.
+	closed bool
 }
 
 type step struct {
@@ -86,11 +88,15 @@ func (p *Progress) Done(name, format string, args ...any) {
 	p.c.Note("%s", fmt.Sprintf(format, args...))
 }
 
+// Finished says what was done, as a line of its own.
+func (p *Progress) Finished(format string, args ...any) { p.c.Note(format, args...) }
+
 // Close takes the bars off the screen's control; the lines stay.
 func (p *Progress) Close() {
-	if p.bars == nil {
+	if p.bars == nil || p.closed {
 		return
 	}
+	p.closed = true
 	p.mu.Lock()
 	for _, s := range p.steps {
 		if !s.over {

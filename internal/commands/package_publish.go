@@ -1,0 +1,145 @@
+package commands
+
+import (
+	"context"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/internal/ui"
+	"github.com/multipack/multipack/pkg/buildpack"
+	"github.com/multipack/multipack/pkg/manifest"
+	"github.com/multipack/multipack/pkg/platform"
+	"github.com/multipack/multipack/pkg/publish"
+	"github.com/multipack/multipack/pkg/reference"
+)
+
+// publish puts the images where they belong and says what was written.
+func (p *packaging) publish(ctx context.Context, images []buildpack.PlatformImage) error {
+	artifact, err := p.artifact(images)
+	if err != nil {
+		return err
+	}
+	p.trust(p.flags.insecure, p.to.ref)
+	target := publish.Target{Ref: p.to.ref, Tags: p.to.tags}
+	if p.flags.suffix && p.to.ref.Kind == reference.Registry && len(images) > 1 {
+		for _, img := range images {
+			target.ChildTags = append(target.ChildTags, publish.ChildTag{
+				Digest: img.Descriptor.Digest, Tag: suffixed(p.to.ref.Name.Identifier(), img.Target),
+			})
+		}
+	}
+	progress := p.console.Progress()
+	defer progress.Close()
+	publisher, err := p.publisher(p.cnb(images), p.flags.metadataFile != "" || p.globals.output != "", observer(progress))
+	if err != nil {
+		return err
+	}
+	record := &publish.Record{Next: publisher}
+	if p.flags.dryRun {
+		record.Next = &publish.DryRun{Next: publisher}
+	}
+	report, err := record.Publish(ctx, artifact, target)
+	progress.Close()
+	if err != nil {
+		return err
+	}
+	if err := record.Save(p.flags.metadataFile, p.flags.digestFile); err != nil {
+		return err
+	}
+	return p.result(report)
+}
+
+// artifact is the one platform's image, or the index of several.
+func (p *packaging) artifact(images []buildpack.PlatformImage) (manifest.Artifact, error) {
+	annotations, err := manifest.ParseAnnotations(p.flags.indexAnnotations)
+	if err != nil {
+		return nil, err
+	}
+	if len(images) == 1 && len(annotations) == 0 {
+		return images[0].Image, nil
+	}
+	index := manifest.New(types.OCIImageIndex)
+	children := children{}
+	for _, img := range images {
+		if index, err = index.Add(img.Descriptor); err != nil {
+			return nil, fault.New(fault.Usage, "joining the platforms: %w", err)
+		}
+		children[img.Descriptor.Digest] = img.Image
+	}
+	return manifest.Bind(index.Annotate(annotations...), children)
+}
+
+// children are the images of an index that is being made.
+type children map[v1.Hash]manifest.Artifact
+
+// Child implements manifest.Children.
+func (c children) Child(h v1.Hash) (manifest.Artifact, error) {
+	if a, ok := c[h]; ok {
+		return a, nil
+	}
+	return nil, fault.New(fault.NotFound, "reading '%s': no such image", h)
+}
+
+// cnb names the files of -f file: those of several distributions differ in
+// their distribution's name and version.
+func (p *packaging) cnb(images []buildpack.PlatformImage) publish.CNB {
+	names := map[platform.Platform]string{}
+	for _, img := range images {
+		names[img.Target.Platform.Normalize()] = img.Target.Suffix()
+	}
+	return publish.CNB{Single: p.flags.singleFile, Name: func(stem string, of platform.Platform) string {
+		return stem + "-" + orDefault(names[of.Normalize()], of.Suffix()) + ".cnb"
+	}}
+}
+
+// suffixed is pack's --append-image-name-suffix: the tag with the platform
+// behind it; "latest" gives way to it.
+func suffixed(tag string, t platform.Target) string {
+	if tag == "latest" {
+		return t.Suffix()
+	}
+	return tag + "-" + t.Suffix()
+}
+
+// result prints what was written: a line for each thing, or the report.
+func (p *packaging) result(report publish.Report) error {
+	if p.globals.output == ui.JSON {
+		if err := p.console.Document(ui.JSON, report); err != nil {
+			return err
+		}
+	} else {
+		for _, line := range lines(report) {
+			p.console.Result(line)
+		}
+	}
+	switch {
+	case p.flags.dryRun:
+		p.console.Success("Dry run: nothing was written")
+	case p.to.ref.Kind == reference.Registry:
+		p.console.Success("Successfully published package '%s' and saved to %s", p.to.given, p.to.saved())
+	default:
+		p.console.Success("Successfully created package '%s' and saved to %s", p.to.given, p.to.saved())
+	}
+	return nil
+}
+
+// lines are the NAME@sha256:… lines of a report: one for each file, else one
+// for each destination.
+func lines(report publish.Report) []string {
+	var out []string
+	for _, r := range report.All() {
+		paths := map[string]bool{}
+		for _, img := range r.Images {
+			if img.Path != "" && !paths[img.Path] {
+				paths[img.Path] = true
+				out = append(out, img.Path+"@"+img.Manifest.String())
+			}
+		}
+		if len(paths) == 0 || len(paths) == 1 && len(r.Images) > 1 {
+			out = append(out[:len(out)-len(paths)], r.Name)
+		}
+	}
+	return out
+}

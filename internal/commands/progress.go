@@ -1,0 +1,31 @@
+package commands
+
+import (
+	"github.com/multipack/multipack/internal/ui"
+	"github.com/multipack/multipack/pkg/publish"
+)
+
+// observer shows what a publisher does, one step for each destination.
+func observer(p *ui.Progress) publish.Observer {
+	return func(e publish.Event) {
+		what := e.Descriptor.Digest.String()
+		if len(what) > 19 {
+			what = what[:19]
+		}
+		switch e.Kind {
+		case "upload", "load", "write":
+			p.Update(e.Ref, e.Descriptor.Digest.String(), e.Done, e.Total)
+			if e.Done == e.Total && e.Total > 0 {
+				p.Finished("Uploaded %s to '%s'", what, e.Ref)
+			}
+		case "mount":
+			p.Finished("Mounted %s in '%s'", what, e.Ref)
+		case "exists":
+			p.Finished("Found %s in '%s'", what, e.Ref)
+		case "tag":
+			p.Finished("Tagged '%s'", e.Ref)
+		case "resolve":
+			p.Finished("Chose '%s' for '%s'", e.Platform, e.Ref)
+		}
+	}
+}
