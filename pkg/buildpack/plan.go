@@ -66,7 +66,7 @@ func NewPlan(d Descriptor, root tree.Tree, targets []platform.Target, shared []s
 		if item.Tree, err = contentOf(root, item.Folder, d.FileName(), extra); err != nil {
 			return Plan{}, err
 		}
-		if item.Descriptor, err = descriptorOf(d, *item); err != nil {
+		if item.Descriptor, err = descriptorOf(d, root, *item); err != nil {
 			return Plan{}, err
 		}
 	}
@@ -301,15 +301,17 @@ func contentOf(root tree.Tree, dir, descriptor string, extra tree.Tree) (tree.Tr
 
 // descriptorOf is the descriptor that the item's layer will hold. A folder's own
 // one must be of the same module: labels and layers would contradict each other.
-func descriptorOf(d Descriptor, item PlanItem) (Descriptor, error) {
-	if item.Folder == "." {
+func descriptorOf(d Descriptor, root tree.Tree, item PlanItem) (Descriptor, error) {
+	file := path.Join(item.Folder, d.FileName())
+	at, ok := root.Resolve(file)
+	if item.Folder == "." || !ok || at == d.FileName() {
 		return d, nil
 	}
 	raw, err := item.Tree.ReadFile(d.FileName())
 	if err != nil {
 		return Descriptor{}, err
 	}
-	own, err := ParseDescriptor(d.Kind, path.Join(item.Folder, d.FileName()), raw)
+	own, err := ParseDescriptor(d.Kind, file, raw)
 	if err != nil {
 		return Descriptor{}, err
 	}

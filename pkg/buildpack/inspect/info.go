@@ -63,7 +63,7 @@ type Module struct {
 	// empty where the image has no such layer.
 	DiffID string `json:"diff_id" yaml:"diff_id" toml:"diff_id"`
 	Layer  string `json:"layer,omitempty" yaml:"layer,omitempty" toml:"layer,omitempty"`
-	Size   int64  `json:"size,omitempty" yaml:"size,omitempty" toml:"size,omitempty"`
+	Size   int64  `json:"size,omitempty" yaml:"size,omitempty" toml:"size,omitzero"`
 }
 
 // FullName is id@version.

@@ -39,7 +39,7 @@ type Cell struct {
 	API     string `json:"api,omitempty" yaml:"api,omitempty" toml:"api,omitempty"`
 	DiffID  string `json:"diff_id,omitempty" yaml:"diff_id,omitempty" toml:"diff_id,omitempty"`
 	Layer   string `json:"layer,omitempty" yaml:"layer,omitempty" toml:"layer,omitempty"`
-	Size    int64  `json:"size,omitempty" yaml:"size,omitempty" toml:"size,omitempty"`
+	Size    int64  `json:"size,omitempty" yaml:"size,omitempty" toml:"size,omitzero"`
 }
 
 // Difference is one thing that is not the same in all columns.

@@ -94,7 +94,8 @@ func ofItem(root buildpack.Descriptor, item buildpack.PlanItem) ([]Finding, erro
 	if item.Target.Platform.Arch == "" {
 		out = append(out, Finding{Rule: RuleEmptyArch, Message: "no architecture is said: the image will fit none when a platform is asked for"})
 	}
-	if item.Folder != "." && item.Descriptor.File != root.File {
+	// A copy of the root's file has the root's findings, which are there already.
+	if !slices.Equal(item.Descriptor.Unknown, root.Unknown) {
 		out = append(out, unknownKeys(item.Descriptor)...)
 	}
 	if !root.IsComposite() {
