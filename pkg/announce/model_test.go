@@ -1,0 +1,448 @@
+package announce
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/multipack/multipack/pkg/platform"
+)
+
+const modelTag = "1"
+
+// scenario is a registry as it is found, and writers that start at once.
+type scenario struct {
+	name    string
+	begin   func(*memory)
+	writers []actor
+}
+
+// actor is one writer: what it brings and removes.
+type actor struct {
+	name string
+	// puts are the digests that it brings by platform; "" means that it withdraws.
+	puts map[string]string
+	req  Request
+	run  func(ctx context.Context, reg Registry, req Request) (Result, error)
+}
+
+func noWait(int) time.Duration { return 0 }
+
+// adds is a writer that brings images, removes one that withdraws.
+func adds(c *content, name string, platforms ...string) actor {
+	a := actor{name: name, run: Append, puts: map[string]string{}, req: Request{Tag: modelTag, Jitter: noWait}}
+	for _, p := range platforms {
+		add, m := c.addition(p, name)
+		a.req.Add = append(a.req.Add, add)
+		a.puts[p] = m.Digest.String()
+	}
+	return a
+}
+
+func removes(name, p string) actor {
+	return actor{name: name, run: Append, puts: map[string]string{p: ""},
+		req: Request{Tag: modelTag, Jitter: noWait, Remove: []platform.Platform{mustPlatform(p)}}}
+}
+
+func settles(name string) actor {
+	return actor{name: name, run: Settle, req: Request{Tag: modelTag, Jitter: noWait}}
+}
+
+// annotated lets the entries of an actor say more than their images.
+func annotated(a actor, m *memory) actor {
+	for i, add := range a.req.Add {
+		e, err := parseEntry(add.Entry)
+		if err != nil {
+			panic(err)
+		}
+		p, _ := e.platform()
+		img, err := m.manifest(e.desc.Digest.String())
+		if err != nil {
+			panic(err)
+		}
+		a.req.Add[i].Entry = descriptor(img, p.String(), fmt.Sprintf(`"annotations":{"by":%q}`, a.name))
+	}
+	return a
+}
+
+func legacy(m *memory, platforms ...string) {
+	var entries []byte
+	for i, p := range platforms {
+		if i > 0 {
+			entries = append(entries, ',')
+		}
+		entries = append(entries, descriptor(m.image(p, "legacy"), p, "")...)
+	}
+	m.tag(modelTag, m.index("", entries))
+}
+
+// check holds what a scenario must keep, independent of the package's code.
+type check struct {
+	t       *testing.T
+	mem     *memory
+	actors  []actor
+	begin   map[string]string // platform -> digest under the tag at the start
+	allowed map[string]map[string]bool
+	strict  bool // announcements were made, so the last one must win
+	// lenient judges only by the writers that reported success.
+	lenient bool
+	settled map[int32]healing
+	after   func(tags map[string]string) (map[string]string, error) // what follows a crash
+}
+
+func newCheck(t *testing.T, mem *memory, actors []actor) *check {
+	c := &check{t: t, mem: mem, actors: actors, begin: map[string]string{}, allowed: map[string]map[string]bool{},
+		strict: true, settled: map[int32]healing{}}
+	if d := mem.tags[modelTag]; d != "" {
+		if m, _ := mem.manifest(d); m.MediaType.IsIndex() {
+			c.begin = heldIn(t, mem.content, d)
+		} else {
+			c.begin = map[string]string{"linux/amd64": d} // the plain image of the scenarios
+		}
+	}
+	allow := func(p, d string) {
+		if c.allowed[p] == nil {
+			c.allowed[p] = map[string]bool{}
+		}
+		c.allowed[p][d] = true
+	}
+	for p, d := range c.begin {
+		allow(p, d)
+	}
+	for _, a := range actors {
+		for p, d := range a.puts {
+			allow(p, d)
+		}
+	}
+	for p, d := range c.announcements(mem.tags) {
+		allow(p, d)
+	}
+	return c
+}
+
+// touched: some writer of the scenario brings or removes the platform.
+func (c *check) touched(p string) bool {
+	return slices.ContainsFunc(c.actors, func(a actor) bool { _, ok := a.puts[p]; return ok })
+}
+
+// wrote is the promise about every single write: whole, and nobody's platform
+// that this scenario does not touch is gone.
+func (c *check) wrote(digest string) error {
+	held := heldIn(c.t, c.mem.content, digest)
+	for p, d := range held {
+		if !c.allowed[p][d] {
+			return fmt.Errorf("the tag was written with %s=%.15s, which nobody brought", p, d)
+		}
+		if _, err := c.mem.manifest(d); err != nil {
+			return fmt.Errorf("the tag was written before its content: %w", err)
+		}
+	}
+	for p, d := range c.begin {
+		if !c.touched(p) && held[p] != d {
+			return fmt.Errorf("%s, which nobody touches, is gone from a write", p)
+		}
+	}
+	return nil
+}
+
+// ended is the promise about the end.
+func (c *check) ended(w world) error {
+	tags := w.tags.tags
+	crashed := slices.Contains(w.crashed[:len(c.actors)], true)
+	if crashed && c.after != nil {
+		var err error
+		if tags, err = c.healed(w.tags); err != nil {
+			return err
+		}
+	}
+	success := make([]bool, len(c.actors))
+	for i, a := range c.actors {
+		n := w.at[i]
+		success[i] = n.done && !w.crashed[i]
+		if n.done && n.err != nil {
+			return fmt.Errorf("%s failed: %w", a.name, n.err)
+		}
+	}
+	if tags[modelTag] == "" {
+		return nil // all died before anything was announced
+	}
+	return c.final(tags, success)
+}
+
+// healing is what follows a crash, and what came of it.
+type healing struct {
+	tags map[string]string
+	err  error
+}
+
+func (c *check) healed(b *board) (map[string]string, error) {
+	h, ok := c.settled[b.id]
+	if !ok {
+		h.tags, h.err = c.after(maps.Clone(b.tags))
+		c.settled[b.id] = h
+	}
+	return h.tags, h.err
+}
+
+func (c *check) final(tags map[string]string, success []bool) error {
+	held := heldIn(c.t, c.mem.content, tags[modelTag])
+	for p, d := range c.begin {
+		if !c.touched(p) && held[p] != d {
+			return fmt.Errorf("%s, which nobody touched, is gone", p)
+		}
+	}
+	announced := c.announcements(tags)
+	for p, last := range announced {
+		if held[p] != last && !c.lenient {
+			return fmt.Errorf("%s: the tag holds %.15q, announced last was %.15q", p, held[p], last)
+		}
+	}
+	for i, a := range c.actors {
+		if !success[i] {
+			continue
+		}
+		for p, d := range a.puts {
+			if _, ok := announced[p]; !ok && c.strict {
+				return fmt.Errorf("%s reported success without an announcement of %s", a.name, p)
+			}
+			if held[p] != d && !c.byAnother(i, p, held[p]) {
+				return fmt.Errorf("%s reported success with %s, the tag holds %.15q", a.name, p, held[p])
+			}
+		}
+	}
+	return nil
+}
+
+// byAnother: another writer brought this very digest for the platform.
+func (c *check) byAnother(i int, p, digest string) bool {
+	for j, a := range c.actors {
+		if d, ok := a.puts[p]; j != i && ok && d == digest {
+			return true
+		}
+	}
+	return false
+}
+
+// announcements are what the announcement tags say by platform, "" for withdrawn.
+func (c *check) announcements(tags map[string]string) map[string]string {
+	out := map[string]string{}
+	for tag, h := range tags {
+		p, ok := candidate(modelTag, tag)
+		if !ok {
+			continue
+		}
+		m, err := c.mem.manifest(h)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if m.MediaType.IsIndex() {
+			h = heldIn(c.t, c.mem.content, h)[p.String()]
+		} else if artifactType(m.Raw) == WithdrawnType {
+			h = ""
+		}
+		out[p.String()] = h
+	}
+	return out
+}
+
+func explorerOf(t *testing.T, s scenario, mem *memory) (*explorer, *check) {
+	s.begin(mem)
+	c := newCheck(t, mem, s.writers)
+	x := &explorer{tag: modelTag, wrote: c.wrote, ended: c.ended}
+	for _, a := range s.writers {
+		var tags []string
+		if !a.req.NoAnnounce {
+			for _, p := range slices.Sorted(maps.Keys(a.puts)) {
+				tags = append(tags, modelTag+"-"+mustPlatform(p).Suffix())
+			}
+		}
+		x.writers = append(x.writers, &machine{name: a.name, content: mem.content, tags: tags,
+			run: func(reg Registry) (Result, error) { return a.run(context.Background(), reg, a.req) }})
+	}
+	return x, c
+}
+
+// settleAfter runs one settle on the tags and gives what they are then.
+func settleAfter(mem *memory) func(map[string]string) (map[string]string, error) {
+	return func(tags map[string]string) (map[string]string, error) {
+		r := &memory{content: mem.content, tags: tags}
+		if len(tags) == 0 {
+			return tags, nil
+		}
+		_, err := Settle(context.Background(), r, Request{Tag: modelTag, Jitter: noWait})
+		return r.tags, err
+	}
+}
+
+// appendAfter runs one more append, of a platform that no scenario has.
+func appendAfter(mem *memory) func(map[string]string) (map[string]string, error) {
+	add, _ := mem.addition("linux/loong64", "one more")
+	return func(tags map[string]string) (map[string]string, error) {
+		r := &memory{content: mem.content, tags: tags}
+		_, err := Append(context.Background(), r, Request{Tag: modelTag, Jitter: noWait, Add: []Addition{add}})
+		return r.tags, err
+	}
+}
+
+// scenarios are built anew for every run, since they own their registry.
+func scenarios2(m *memory) []scenario {
+	c := m.content
+	none := func(*memory) {}
+	two := func(m *memory) { legacy(m, "linux/s390x", "linux/arm64") }
+	return []scenario{
+		{"new tag, two platforms", none, []actor{adds(c, "A", "linux/amd64"), adds(c, "B", "linux/arm64")}},
+		{"new tag, two platforms each", none, []actor{adds(c, "A", "linux/amd64", "linux/riscv64"), adds(c, "B", "linux/arm64")}},
+		{"the same platform", two, []actor{adds(c, "A", "linux/arm64"), adds(c, "B", "linux/arm64")}},
+		{"add and replace", two, []actor{adds(c, "A", "linux/arm64"), adds(c, "B", "linux/amd64")}},
+		{"add and remove", two, []actor{adds(c, "A", "linux/amd64"), removes("B", "linux/arm64")}},
+		{"replace and remove", two, []actor{adds(c, "A", "linux/arm64"), removes("B", "linux/arm64")}},
+		{"remove twice", two, []actor{removes("A", "linux/s390x"), removes("B", "linux/arm64")}},
+		{"a plain image", func(m *memory) { m.tag(modelTag, m.image("linux/amd64", "legacy")) },
+			[]actor{adds(c, "A", "linux/amd64"), adds(c, "B", "linux/arm64")}},
+		{"entries that say more", two, []actor{annotated(adds(c, "A", "linux/arm64"), m), annotated(adds(c, "B", "linux/amd64"), m)}},
+		{"add and settle", func(m *memory) { two(m); m.tag("1-linux-riscv64", m.image("linux/riscv64", "earlier")) },
+			[]actor{adds(c, "A", "linux/arm64"), settles("S")}},
+		{"remove and settle", two, []actor{removes("A", "linux/arm64"), settles("S")}},
+	}
+}
+
+func scenarios3(m *memory) []scenario {
+	c := m.content
+	none := func(*memory) {}
+	two := func(m *memory) { legacy(m, "linux/s390x", "linux/arm64") }
+	return []scenario{
+		{"new tag, three platforms", none, []actor{adds(c, "A", "linux/amd64"), adds(c, "B", "linux/arm64"), adds(c, "C", "linux/riscv64")}},
+		{"add, replace, remove", two, []actor{adds(c, "A", "linux/amd64"), adds(c, "B", "linux/arm64"), removes("C", "linux/s390x")}},
+		{"replace twice and remove, one platform", two, []actor{adds(c, "A", "linux/arm64"), adds(c, "B", "linux/arm64"), removes("C", "linux/arm64")}},
+		{"add, remove, settle", two, []actor{adds(c, "A", "linux/amd64"), removes("B", "linux/arm64"), settles("S")}},
+	}
+}
+
+// explore walks one scenario and reports its size.
+func explore(t *testing.T, list func(*memory) []scenario, i int, set func(*explorer, *check)) error {
+	t.Helper()
+	mem := newMemory()
+	s := list(mem)[i]
+	x, c := explorerOf(t, s, mem)
+	if set != nil {
+		set(x, c)
+	}
+	begin := time.Now()
+	err := x.explore(maps.Clone(mem.tags))
+	nodes := 0
+	for _, m := range x.writers {
+		nodes += m.nodes
+	}
+	t.Logf("%s: %d states, %d ends, %d states of single writers, %v", s.name, len(x.seen), x.ends, nodes, time.Since(begin).Round(time.Millisecond))
+	return err
+}
+
+// each runs every scenario of a list as a subtest and fails on a violation.
+func each(t *testing.T, list func(*memory) []scenario, set func(*explorer, *check)) {
+	for i, s := range list(newMemory()) {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			if err := explore(t, list, i, set); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// stress skips what takes longer than a few seconds.
+func stress(t *testing.T) {
+	if os.Getenv("MULTIPACK_STRESS") == "" {
+		t.Skip("takes a while: set MULTIPACK_STRESS=1")
+	}
+}
+
+func crashes(heal func(*memory) func(map[string]string) (map[string]string, error)) func(*explorer, *check) {
+	return func(x *explorer, c *check) { x.crashes, c.after = true, heal(c.mem) }
+}
+
+func TestModelTwoWriters(t *testing.T)   { each(t, scenarios2, nil) }
+func TestModelThreeWriters(t *testing.T) { each(t, scenarios3, nil) }
+
+func TestModelTwoWritersThatMayDie(t *testing.T) {
+	t.Run("then settle", func(t *testing.T) { each(t, scenarios2, crashes(settleAfter)) })
+	t.Run("then append", func(t *testing.T) { each(t, scenarios2, crashes(appendAfter)) })
+}
+
+func TestModelThreeWritersThatMayDie(t *testing.T) {
+	stress(t)
+	t.Run("then settle", func(t *testing.T) { each(t, scenarios3, crashes(settleAfter)) })
+	t.Run("then append", func(t *testing.T) { each(t, scenarios3, crashes(appendAfter)) })
+}
+
+// TestModelReductions compares the ends that are reached with and without the
+// reductions: they must be the same ones.
+func TestModelReductions(t *testing.T) {
+	for i, s := range scenarios2(newMemory()) {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			ends := func(full bool) (map[string]bool, int) {
+				out, rounds := map[string]bool{}, 0
+				err := explore(t, scenarios2, i, func(x *explorer, c *check) {
+					x.full = full
+					judge := x.ended
+					x.ended = func(w world) error {
+						for _, n := range w.at[:len(x.writers)] {
+							rounds = max(rounds, n.rounds)
+						}
+						out[fmt.Sprint(w.tags.tags)] = true
+						return judge(w)
+					}
+				})
+				if err != nil {
+					t.Error(err)
+				}
+				return out, rounds
+			}
+			full, rounds := ends(true)
+			reduced, _ := ends(false)
+			if !maps.Equal(full, reduced) {
+				t.Errorf("%d ends without reductions, %d with them", len(full), len(reduced))
+			}
+			t.Logf("%d different ends, at most %d rounds", len(full), rounds)
+			if rounds >= DefaultLimit/2 {
+				t.Errorf("a writer needed %d rounds, the limit of %d is too near", rounds, DefaultLimit)
+			}
+		})
+	}
+}
+
+// TestModelCanFail leaves out what the protocol rests on; each time the walk
+// must find a loss.
+func TestModelCanFail(t *testing.T) {
+	unannounced := func(m *memory) []scenario {
+		list := scenarios2(m)[:1]
+		for i := range list[0].writers {
+			list[0].writers[i].req.NoAnnounce = true
+		}
+		return list
+	}
+	for _, tt := range []struct {
+		name string
+		list func(*memory) []scenario
+		set  func(*explorer, *check)
+	}{
+		{"without announcements", unannounced, func(_ *explorer, c *check) { c.strict = false }},
+		{"a writer dies before its check and nobody settles", scenarios2, func(x *explorer, c *check) { x.crashes, c.lenient = true, true }},
+		{"a listing that lags", scenarios2, func(x *explorer, c *check) { x.lag, c.lenient = true, true }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			err := explore(t, tt.list, 0, tt.set)
+			var v *violation
+			if !errors.As(err, &v) {
+				t.Fatalf("no loss was found: %v", err)
+			}
+			t.Log(v)
+		})
+	}
+}
