@@ -109,14 +109,16 @@ func (e endpoint) options() ([]client.Opt, error) {
 	httpClient := &http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}
 	if helper != nil { // ssh
 		transport.DialContext = helper.Dialer
-		return []client.Opt{client.WithHTTPClient(httpClient), client.WithHost(helper.Host), client.WithDialContext(helper.Dialer)}, nil
+		return []client.Opt{client.WithHTTPClient(httpClient), client.WithHost(helper.Host), client.WithScheme("http"), client.WithDialContext(helper.Dialer)}, nil
 	}
+	scheme := "http"
 	if e.certs != "" {
+		scheme = "https"
 		if transport.TLSClientConfig, err = e.tls(); err != nil {
 			return nil, err
 		}
 	}
-	return []client.Opt{client.WithHTTPClient(httpClient), client.WithHost(e.host)}, nil
+	return []client.Opt{client.WithHTTPClient(httpClient), client.WithHost(e.host), client.WithScheme(scheme)}, nil
 }
 
 // tls is as the docker command has it: a client certificate where there is one,

@@ -21,6 +21,13 @@ type verifier struct {
 	wrap func(error) error // may be nil
 }
 
+// Verify passes rc on and fails with ErrCorrupt where its content is not h and
+// size bytes long (-1: any size). Closing the result closes rc; on an error rc
+// stays open.
+func Verify(rc io.ReadCloser, h v1.Hash, size int64) (io.ReadCloser, error) {
+	return newVerifier(rc, h, size)
+}
+
 func newVerifier(rc io.ReadCloser, h v1.Hash, size int64) (*verifier, error) {
 	hasher, err := v1.Hasher(h.Algorithm)
 	if err != nil {
