@@ -40,6 +40,17 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// multipack ARG…: runs the program; with ! it has to fail.
+func cmdMultipack(ts *testscript.TestScript, neg bool, args []string) {
+	err := ts.Exec("multipack", args...)
+	if neg && err == nil {
+		ts.Fatalf("multipack succeeded")
+	}
+	if !neg && err != nil {
+		ts.Fatalf("multipack: %v", err)
+	}
+}
+
 type registriesKey struct{}
 
 type running struct{ *regtest.Registry }

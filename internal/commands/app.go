@@ -98,6 +98,7 @@ func group(cmd *cobra.Command, args []string) error {
 		return cmd.Help()
 	}
 	err := fault.New(fault.Usage, "reading the command line: '%s' has no command '%s'", cmd.CommandPath(), args[0])
+	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		return fault.Hint(err, "did you mean '%s %s'?", cmd.CommandPath(), near[0])
 	}

@@ -338,7 +338,7 @@ func Load(root tree.Tree) (Descriptor, error) {
 		if err != nil {
 			return Descriptor{}, err
 		}
-		return ParseDescriptor(kind, file, raw)
+		return ParseDescriptor(kind, path.Join(root.Name, file), raw)
 	}
 	return Descriptor{}, fault.New(fault.NotFound, "reading '%s': it has neither a buildpack.toml nor an extension.toml", root.Name)
 }
