@@ -38,7 +38,7 @@ type Client struct {
 func New(ctx context.Context, getenv func(string) string) (*Client, error) {
 	e, err := findEndpoint(getenv)
 	if err != nil {
-		return nil, fault.New(fault.Failed, "finding the Docker engine: %w", err)
+		return nil, fmt.Errorf("finding the Docker engine: %w", err)
 	}
 	opts, err := e.options()
 	if err != nil {
@@ -96,8 +96,8 @@ func (c *Client) Inspect(ctx context.Context, name string) (id string, p platfor
 
 // Save streams the image called name as `docker save` writes it. With
 // platforms, engines that can choose (API 1.48, containerd's store) save just
-// those; others save what they have, and the caller checks. The caller closes
-// the stream. An image that the engine does not have is a fault.NotFound.
+// those; others, and those that do not have them, save what they have, and the
+// caller checks. The caller closes the stream. An image that the engine does not have is a fault.NotFound.
 func (c *Client) Save(ctx context.Context, name string, platforms ...platform.Platform) (io.ReadCloser, error) {
 	// Asked first: some engines begin the answer before they look.
 	if _, _, err := c.Inspect(ctx, name); err != nil {
@@ -112,6 +112,10 @@ func (c *Client) Save(ctx context.Context, name string, platforms ...platform.Pl
 		opts = append(opts, client.ImageSaveWithPlatforms(list...))
 	}
 	rc, err := c.api.ImageSave(ctx, []string{name}, opts...)
+	if len(opts) > 0 && errdefs.IsNotFound(err) {
+		// Not for these platforms; the caller can say for which.
+		rc, err = c.api.ImageSave(ctx, []string{name})
+	}
 	if err != nil {
 		return nil, c.fail(ctx, err, "saving image '%s' from the Docker engine", name)
 	}

@@ -185,7 +185,7 @@ func TestNoEngine(t *testing.T) {
 	}
 }
 
-// context writes a docker configuration whose current context is name.
+// dockerConfig writes a docker configuration whose current context is name.
 func dockerConfig(t *testing.T, name, host string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -229,7 +229,7 @@ func TestContexts(t *testing.T) {
 	} else {
 		c.Close()
 	}
-	if _, err := daemon.New(t.Context(), env("DOCKER_CONFIG", config, "DOCKER_CONTEXT", "other")); !fault.Is(err, fault.NotFound) && !strings.Contains(fmt.Sprint(err), "'other'") {
+	if _, err := daemon.New(t.Context(), env("DOCKER_CONFIG", config, "DOCKER_CONTEXT", "other")); !fault.Is(err, fault.NotFound) || !strings.Contains(err.Error(), "'other'") || fault.HintOf(err) == "" {
 		t.Errorf("unknown context: %v", err)
 	}
 }

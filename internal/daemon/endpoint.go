@@ -55,13 +55,13 @@ func currentContext(config string) (string, error) {
 		return "", nil
 	}
 	if err != nil {
-		return "", err
+		return "", fault.As(fault.Failed, err)
 	}
 	var c struct {
 		CurrentContext string `json:"currentContext"`
 	}
 	if err := json.Unmarshal(raw, &c); err != nil {
-		return "", fmt.Errorf("reading '%s': %w", config, err)
+		return "", fault.New(fault.Failed, "reading '%s': %w", config, err)
 	}
 	return c.CurrentContext, nil
 }
@@ -77,7 +77,7 @@ func readContext(dir, name string) (endpoint, error) {
 			"'docker context ls' lists them; DOCKER_CONTEXT and currentContext in the docker config choose one")
 	}
 	if err != nil {
-		return endpoint{}, fmt.Errorf("reading docker context '%s': %w", name, err)
+		return endpoint{}, fault.New(fault.Failed, "reading docker context '%s': %w", name, err)
 	}
 	var meta struct {
 		Endpoints map[string]struct {
@@ -86,11 +86,11 @@ func readContext(dir, name string) (endpoint, error) {
 		}
 	}
 	if err := json.Unmarshal(raw, &meta); err != nil {
-		return endpoint{}, fmt.Errorf("reading docker context '%s': %w", name, err)
+		return endpoint{}, fault.New(fault.Failed, "reading docker context '%s': %w", name, err)
 	}
 	docker, ok := meta.Endpoints["docker"]
 	if !ok || docker.Host == "" {
-		return endpoint{}, fmt.Errorf("reading docker context '%s': it names no engine", name)
+		return endpoint{}, fault.New(fault.Failed, "reading docker context '%s': it names no engine", name)
 	}
 	e := endpoint{host: docker.Host, skipVerify: docker.SkipTLSVerify}
 	certs := filepath.Join(dir, "tls", id, "docker")

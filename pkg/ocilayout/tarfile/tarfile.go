@@ -67,9 +67,12 @@ func Open(ctx context.Context, path string) (*File, error) {
 }
 
 // Spool copies r, decompressed where it is gzip or zstd, to a temporary file
-// and opens that. Close removes it.
+// and opens that. Close removes it. It returns when ctx ends, even while r
+// waits for content.
 func Spool(ctx context.Context, r io.Reader) (*File, error) {
-	content, done, err := decompress(&contextReader{ctx, r})
+	piped, stop := cancellable(ctx, r)
+	defer stop()
+	content, done, err := decompress(piped)
 	if err != nil {
 		return nil, err
 	}
@@ -209,15 +212,17 @@ func bare(err error) error {
 	return err
 }
 
-// contextReader ends with its context.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, context.Cause(c.ctx)
+// cancellable is r, ending with ctx even while a read of r waits (for a
+// terminal, for a pipe that nobody writes to); that read is then left behind.
+func cancellable(ctx context.Context, r io.Reader) (piped io.Reader, stop func()) {
+	pr, pw := io.Pipe()
+	go func() {
+		_, err := io.Copy(pw, r)
+		pw.CloseWithError(err)
+	}()
+	release := context.AfterFunc(ctx, func() { pw.CloseWithError(context.Cause(ctx)) })
+	return pr, func() {
+		release()
+		pr.Close()
 	}
-	return c.r.Read(p)
 }
