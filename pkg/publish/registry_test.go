@@ -10,11 +10,11 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/multipack/multipack/internal/fault"
 	"github.com/multipack/multipack/pkg/manifest"
 	"github.com/multipack/multipack/pkg/publish"
+	"github.com/multipack/multipack/pkg/registry"
 	"github.com/multipack/multipack/testhelpers/imgtest"
 	"github.com/multipack/multipack/testhelpers/regtest"
 )
@@ -328,7 +328,12 @@ func TestForeignLayersStayWhereTheyAre(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The strict registry takes no manifest without all layers, foreign or not.
-	if err := remote.WriteLayer(reg.Repo("acme/bp"), layers[1]); err != nil {
+	size, err := layers[1].Size()
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := registry.Blob{Digest: digest(t, layers[1]), Size: size, Open: layers[1].Compressed}
+	if _, err := newClient(t).PutBlob(t.Context(), reg.Repo("acme/bp"), foreign, nil); err != nil {
 		t.Fatal(err)
 	}
 	reg.Reset()
