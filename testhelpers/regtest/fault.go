@@ -26,7 +26,8 @@ type Fault struct {
 	CutUpload, CutDownload int64
 	// Hang gives no answer until the client goes away.
 	Hang bool
-	// Hit, when not nil, is called at each hit, before the failure.
+	// Hit, when not nil, is called at each hit, before the failure. With nothing
+	// else set, the request is then answered as ever.
 	Hit func()
 }
 
@@ -98,6 +99,8 @@ func (r *Registry) faulty(next http.Handler) http.Handler {
 			panic(http.ErrAbortHandler)
 		case f.CutDownload != 0:
 			next.ServeHTTP(&cutAnswer{ResponseWriter: w, left: max(f.CutDownload, 0)}, req)
+		case f.Status == 0:
+			next.ServeHTTP(w, req)
 		default:
 			refuse(w, f)
 		}

@@ -26,73 +26,73 @@ import (
 //	-no-referrers       no referrers API
 //	-fail METHOD:REGEXP:STATUS:TIMES   answer so; repeatable
 func ParseOptions(args []string) (opts []Option, faults []Fault, err error) {
-	set := flag.NewFlagSet("regd", flag.ContinueOnError)
-	set.SetOutput(io.Discard)
-	var users []User
-	user := func(readOnly bool) func(string) error {
-		return func(s string) error {
-			name, password, ok := strings.Cut(s, ":")
-			if !ok {
-				return errors.New("want NAME:PASS")
-			}
-			users = append(users, User{Name: name, Password: password, ReadOnly: readOnly})
-			return nil
-		}
+	p := &parser{set: flag.NewFlagSet("regd", flag.ContinueOnError)}
+	p.set.SetOutput(io.Discard)
+	for name, option := range map[string]func() Option{"real": Real, "tls": TLS, "read-only": ReadOnly, "no-referrers": NoReferrers} {
+		p.set.BoolFunc(name, "", func(string) error { p.opts = append(p.opts, option()); return nil })
 	}
-	add := func(f func(string) (Option, error)) func(string) error {
-		return func(s string) error {
-			o, err := f(s)
-			opts = append(opts, o)
-			return err
-		}
+	for name, option := range map[string]func(string) Option{"storage": Storage, "addr": Address, "immutable": Immutable} {
+		p.set.Func(name, "", func(s string) error { p.opts = append(p.opts, option(s)); return nil })
 	}
-	plain := func(o func() Option) func(string) error {
-		return func(string) error { opts = append(opts, o()); return nil }
-	}
-	set.BoolFunc("real", "", plain(Real))
-	set.BoolFunc("tls", "", plain(TLS))
-	set.BoolFunc("read-only", "", plain(ReadOnly))
-	set.BoolFunc("no-referrers", "", plain(NoReferrers))
-	set.Func("storage", "", add(func(s string) (Option, error) { return Storage(s), nil }))
-	set.Func("addr", "", add(func(s string) (Option, error) { return Address(s), nil }))
-	set.Func("immutable", "", add(func(s string) (Option, error) { return Immutable(s), nil }))
-	set.Func("user", "", user(false))
-	set.Func("reader", "", user(true))
-	set.BoolFunc("anonymous", "", func(string) error { users = append(users, User{ReadOnly: true}); return nil })
-	set.Func("deny", "", add(func(s string) (Option, error) {
-		method, path, ok := strings.Cut(s, ":")
-		if !ok {
-			return nil, errors.New("want METHOD:REGEXP")
-		}
-		return Deny(method, path), nil
-	}))
-	set.Func("stale", "", add(func(s string) (Option, error) {
-		i := strings.LastIndex(s, ":")
-		n, err := strconv.Atoi(s[i+1:])
-		if i < 0 || err != nil {
-			return nil, errors.New("want REGEXP:N")
-		}
-		return Stale(s[:i], n), nil
-	}))
-	set.Func("fail", "", func(s string) error {
+	p.set.Func("deny", "", p.deny)
+	p.set.Func("stale", "", p.stale)
+	p.set.Func("user", "", func(s string) error { return p.user(s, false) })
+	p.set.Func("reader", "", func(s string) error { return p.user(s, true) })
+	p.set.BoolFunc("anonymous", "", func(string) error { return p.user(":", true) })
+	p.set.Func("fail", "", func(s string) error {
 		f, err := parseFault(s)
 		faults = append(faults, f)
 		return err
 	})
-	basic, token := set.Bool("basic", false, ""), set.Bool("token", false, "")
-	if err := set.Parse(args); err != nil {
+	basic, token := p.set.Bool("basic", false, ""), p.set.Bool("token", false, "")
+	if err := p.set.Parse(args); err != nil {
 		return nil, nil, err
 	}
-	if set.NArg() > 0 {
-		return nil, nil, fmt.Errorf("unknown argument '%s'", set.Arg(0))
+	if p.set.NArg() > 0 {
+		return nil, nil, fmt.Errorf("unknown argument '%s'", p.set.Arg(0))
 	}
 	switch {
 	case *token:
-		opts = append(opts, TokenAuth(users...))
+		p.opts = append(p.opts, TokenAuth(p.users...))
 	case *basic:
-		opts = append(opts, BasicAuth(users...))
+		p.opts = append(p.opts, BasicAuth(p.users...))
 	}
-	return opts, faults, nil
+	return p.opts, faults, nil
+}
+
+// parser collects what the flags say.
+type parser struct {
+	set   *flag.FlagSet
+	opts  []Option
+	users []User
+}
+
+func (p *parser) user(s string, readOnly bool) error {
+	name, password, ok := strings.Cut(s, ":")
+	if !ok {
+		return errors.New("want NAME:PASS")
+	}
+	p.users = append(p.users, User{Name: name, Password: password, ReadOnly: readOnly})
+	return nil
+}
+
+func (p *parser) deny(s string) error {
+	method, path, ok := strings.Cut(s, ":")
+	if !ok {
+		return errors.New("want METHOD:REGEXP")
+	}
+	p.opts = append(p.opts, Deny(method, path))
+	return nil
+}
+
+func (p *parser) stale(s string) error {
+	i := strings.LastIndex(s, ":")
+	n, err := strconv.Atoi(s[i+1:])
+	if i < 0 || err != nil {
+		return errors.New("want REGEXP:N")
+	}
+	p.opts = append(p.opts, Stale(s[:i], n))
+	return nil
 }
 
 // parseFault reads METHOD:REGEXP:STATUS:TIMES.
