@@ -175,6 +175,25 @@ func TestConfigAndManifestBytes(t *testing.T) {
 	}
 }
 
+// pack 0.40.5 published the folder testdata/a with a config of this digest. The
+// config does not depend on how layers are compressed, so ours must be the same.
+func TestConfigIsThatOfPack(t *testing.T) {
+	t.Parallel()
+	o := buildpack.Options{Maker: newMaker(t), Labels: map[string]string{"z": "1"}}
+	img, err := buildpack.Pack(t.Context(), loadModule(t, "a"), nil, target(t, "linux/arm/v6"), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, err := img.ConfigName()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "sha256:070d726b57a7257cd0d6adefd0d52796ad16622810938d55cbf20687643faa76"; name.String() != want {
+		raw, _ := img.RawConfigFile()
+		t.Errorf("got %s, want %s: %s", name, want, raw)
+	}
+}
+
 func TestDigestDependsOnContentAlone(t *testing.T) {
 	t.Parallel()
 	var digests []string

@@ -311,7 +311,7 @@ func descriptorOf(d Descriptor, root tree.Tree, item PlanItem) (Descriptor, erro
 	if err != nil {
 		return Descriptor{}, err
 	}
-	own, err := ParseDescriptor(d.Kind, file, raw)
+	own, err := ParseDescriptor(d.Kind, strings.TrimSuffix(d.File, d.FileName())+file, raw)
 	if err != nil {
 		return Descriptor{}, err
 	}
@@ -327,7 +327,7 @@ func (i PlanItem) Module() Module {
 }
 
 // Load reads the descriptor at the root of a tree: buildpack.toml, else
-// extension.toml. Messages name it behind the tree's name.
+// extension.toml. Messages call it by its path: the tree's name and the file's.
 func Load(root tree.Tree) (Descriptor, error) {
 	for _, kind := range []string{KindBuildpack, KindExtension} {
 		file := FileName(kind)
@@ -341,4 +341,13 @@ func Load(root tree.Tree) (Descriptor, error) {
 		return ParseDescriptor(kind, path.Join(root.Name, file), raw)
 	}
 	return Descriptor{}, fault.New(fault.NotFound, "reading '%s': it has neither a buildpack.toml nor an extension.toml", root.Name)
+}
+
+// fileOf is the path of a file of a tree, for messages.
+func fileOf(name, file string) string {
+	switch name {
+	case "", ".", "./":
+		return file
+	}
+	return strings.TrimSuffix(name, "/") + "/" + file
 }

@@ -205,6 +205,13 @@ func TestAFoldersOwnDescriptor(t *testing.T) {
 
 func TestLoadFindsEitherDescriptor(t *testing.T) {
 	t.Parallel()
+	for name, want := range map[string]string{".": "buildpack.toml", "app": "app/buildpack.toml", "sub/app/": "sub/app/buildpack.toml", "https://x/y.tgz": "https://x/y.tgz/buildpack.toml"} {
+		root := memTree("buildpack.toml")
+		root.Name = name
+		if d, err := buildpack.Load(root); err != nil || d.File != want {
+			t.Errorf("%s: got %q, %v", name, d.File, err)
+		}
+	}
 	if d := loadModule(t, "ext").Descriptor; d.Kind != buildpack.KindExtension {
 		t.Errorf("got %+v", d)
 	}
