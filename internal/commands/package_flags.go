@@ -31,11 +31,12 @@ func (f *packageFlags) register(cmd *cobra.Command, m module) {
 	fl := cmd.Flags()
 	fl.StringVarP(&f.path, "path", "p", "", "`folder` or archive (.tgz, .tar, file://, http(s)://) of the "+m.word)
 	fl.StringVarP(&f.config, "config", "c", "", "package.toml `file`; its relative paths start at its own folder")
-	fl.StringVarP(&f.format, "format", "f", "", "`image` or file: an image in a registry or the daemon, or .cnb files")
+	fl.StringVarP(&f.format, "format", "f", "", "`kind` of result, image or file: an image in a registry or the daemon, or .cnb files")
 	fl.BoolVar(&f.publish, "publish", false, "publish to the registry that NAME names, instead of the daemon")
 	fl.StringArrayVar(&f.platforms, "platform", nil, "`platform` to build for, os/arch[/variant][:osversion], local or all (repeatable; default: the [[targets]])")
 	fl.StringSliceVarP(&f.targets, "target", "t", nil, "`target` to build for, os/arch[/variant][:distro@version[;distro@version]] (repeatable)")
 	fl.StringToStringVarP(&f.labels, "label", "l", nil, "label of each image, `name=value` (repeatable, or separated by commas)")
+	fl.Lookup("label").DefValue = ""
 	fl.StringArrayVar(&f.annotations, "annotation", nil, "annotation of each image's manifest and index entry, `name=value` (repeatable)")
 	fl.StringArrayVar(&f.indexAnnotations, "index-annotation", nil, "annotation of the index, `name=value` (repeatable)")
 	fl.StringSliceVar(&f.tags, "tag", nil, "further `name` for the result (repeatable)")
@@ -45,7 +46,7 @@ func (f *packageFlags) register(cmd *cobra.Command, m module) {
 	fl.BoolVar(&f.dryRun, "dry-run", false, "do everything but write; print the digests that the real run gives")
 	fl.StringVar(&f.metadataFile, "metadata-file", "", "write a JSON `file` that says what was made and what happened to each blob")
 	fl.StringVar(&f.digestFile, "digestfile", "", "write the digest to `file`")
-	fl.StringVar(&f.lintArg, "lint", "warn", "`off`, warn or strict (findings exit 6)")
+	fl.StringVar(&f.lintArg, "lint", "warn", "`mode` of the checks before anything is written: off, warn or strict (findings exit 6)")
 	fl.BoolVar(&f.insecure, "insecure", false, "NAME's registry may use plain HTTP or an unverified certificate")
 }
 

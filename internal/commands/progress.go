@@ -1,12 +1,24 @@
 package commands
 
 import (
+	"sync"
+
 	"github.com/multipack/multipack/internal/ui"
 	"github.com/multipack/multipack/pkg/publish"
 )
 
 // observer shows what a publisher does, one step for each destination.
 func observer(p *ui.Progress) publish.Observer {
+	var mu sync.Mutex
+	finished := map[string]bool{}
+	once := func(e publish.Event) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		key := e.Ref + e.Descriptor.Digest.String()
+		was := finished[key]
+		finished[key] = true
+		return !was
+	}
 	return func(e publish.Event) {
 		what := e.Descriptor.Digest.String()
 		if len(what) > 19 {
@@ -15,7 +27,7 @@ func observer(p *ui.Progress) publish.Observer {
 		switch e.Kind {
 		case "upload", "load", "write":
 			p.Update(e.Ref, e.Descriptor.Digest.String(), e.Done, e.Total)
-			if e.Done == e.Total && e.Total > 0 {
+			if e.Done == e.Total && e.Total > 0 && once(e) {
 				p.Finished("Uploaded %s to '%s'", what, e.Ref)
 			}
 		case "mount":
