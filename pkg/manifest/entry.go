@@ -119,7 +119,7 @@ func parseEntry(raw []byte) (Entry, error) {
 func decodeDescriptor(o object) (v1.Descriptor, error) {
 	var d v1.Descriptor
 	size := int64(-1)
-	err := o.decode("mediaType", &d.MediaType, "size", &size, "digest", &d.Digest, "data", &d.Data,
+	err := o.decode("mediaType", (*string)(&d.MediaType), "size", &size, "digest", &d.Digest, "data", &d.Data,
 		"urls", &d.URLs, "annotations", &d.Annotations, "artifactType", &d.ArtifactType)
 	if err != nil {
 		return d, err

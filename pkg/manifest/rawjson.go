@@ -88,6 +88,21 @@ func (c *cursor) text() {
 	c.i++
 }
 
+// plain is the text of a JSON string that is written as it reads, which most
+// are; others take the long way.
+func plain(quoted []byte) (string, bool) {
+	if quoted[0] != '"' {
+		return "", false
+	}
+	text := quoted[1 : len(quoted)-1]
+	for _, c := range text {
+		if c == '\\' || c >= 0x80 {
+			return "", false
+		}
+	}
+	return string(text), true
+}
+
 // cutObject cuts valid JSON; false where it is no object.
 func cutObject(raw []byte) (object, bool) {
 	c := &cursor{b: raw}
@@ -105,7 +120,11 @@ func cutObject(raw []byte) (object, bool) {
 			return o, true
 		}
 		m := member{lead: lead, key: c.value()}
-		_ = json.Unmarshal(m.key, &m.name) // valid, so it is a string
+		if name, ok := plain(m.key); ok {
+			m.name = name
+		} else {
+			_ = json.Unmarshal(m.key, &m.name) // valid, so it is a string
+		}
 		colon := c.i
 		c.space()
 		c.i++
@@ -234,6 +253,11 @@ func (o object) decode(into ...any) error {
 		value := o.get(name)
 		if value == nil {
 			continue
+		}
+		if target, ok := into[i+1].(*string); ok {
+			if *target, ok = plain(value); ok {
+				continue
+			}
 		}
 		if err := json.Unmarshal(value, into[i+1]); err != nil {
 			return fmt.Errorf("'%s': %w", name, err)
