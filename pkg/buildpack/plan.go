@@ -338,16 +338,15 @@ func Load(root tree.Tree) (Descriptor, error) {
 		if err != nil {
 			return Descriptor{}, err
 		}
-		return ParseDescriptor(kind, path.Join(root.Name, file), raw)
+		return ParseDescriptor(kind, fileOf(root.Name, file), raw)
 	}
 	return Descriptor{}, fault.New(fault.NotFound, "reading '%s': it has neither a buildpack.toml nor an extension.toml", root.Name)
 }
 
-// fileOf is the path of a file of a tree, for messages.
+// fileOf is the path of a file of a tree, for messages. A URL stays a URL.
 func fileOf(name, file string) string {
-	switch name {
-	case "", ".", "./":
-		return file
+	if strings.Contains(name, "://") {
+		return strings.TrimSuffix(name, "/") + "/" + file
 	}
-	return strings.TrimSuffix(name, "/") + "/" + file
+	return path.Join(name, file)
 }
