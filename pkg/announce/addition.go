@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/pkg/manifest"
 	"github.com/multipack/multipack/pkg/platform"
 )
 
@@ -30,37 +31,9 @@ type Addition struct {
 type bring struct {
 	platform platform.Platform // normalised
 	tag      string            // "" where nothing is announced
-	entry    entry
-	attached []entry
+	entry    manifest.Entry
+	attached []manifest.Entry
 	body     Manifest // what the announcement tag shall hold
-}
-
-// describeImage is the descriptor of an image that says no more than the image
-// does: media type, size, digest, and the platform of its config. ok is false
-// where the config names no platform.
-func describeImage(m Manifest, config []byte) (d v1.Descriptor, ok bool, err error) {
-	var file v1.ConfigFile
-	if err := json.Unmarshal(config, &file); err != nil {
-		return v1.Descriptor{}, false, fmt.Errorf("reading the config of '%s': %w", m.Digest, err)
-	}
-	p := platform.FromConfig(&file)
-	return v1.Descriptor{MediaType: m.MediaType, Size: int64(len(m.Raw)), Digest: m.Digest, Platform: p.V1()},
-		p.OS != "" && p.Arch != "", nil
-}
-
-// imageEntry is the entry that a plain image gets.
-func imageEntry(m Manifest, config []byte) (e entry, ok bool, err error) {
-	d, ok, err := describeImage(m, config)
-	if err != nil || !ok {
-		return entry{}, ok, err
-	}
-	e, err = describe(d)
-	return e, true, err
-}
-
-func describe(d v1.Descriptor) (entry, error) {
-	raw, err := json.Marshal(d)
-	return entry{raw: raw, desc: d}, err
 }
 
 // prepare checks the additions and makes what their announcements will hold.
@@ -86,11 +59,10 @@ func prepareOne(ctx context.Context, reg Registry, req Request, a Addition) (bri
 	if err != nil {
 		return bring{}, fault.As(fault.Usage, err)
 	}
-	p, ok := e.platform()
-	if !ok {
-		return bring{}, fault.New(fault.Usage, "'%s' has no platform", e.desc.Digest)
+	if !e.HasPlatform() {
+		return bring{}, fault.New(fault.Usage, "'%s' has no platform", e.Descriptor.Digest)
 	}
-	b := bring{platform: p, entry: e}
+	b := bring{platform: e.Platform, entry: e}
 	for _, raw := range a.Attached {
 		at, err := parseEntry(raw)
 		if err != nil {
@@ -101,7 +73,7 @@ func prepareOne(ctx context.Context, reg Registry, req Request, a Addition) (bri
 	if req.NoAnnounce {
 		return b, nil
 	}
-	if b.tag, err = Tag(req.Tag, p); err != nil {
+	if b.tag, err = Tag(req.Tag, b.platform); err != nil {
 		return bring{}, err
 	}
 	b.body, err = announcementBody(ctx, reg, req, a, b)
@@ -113,8 +85,8 @@ func prepareOne(ctx context.Context, reg Registry, req Request, a Addition) (bri
 // entry. Attestations and the job's index-level annotations travel in it too.
 func announcementBody(ctx context.Context, reg Registry, req Request, a Addition, b bring) (Manifest, error) {
 	set := setAnnotations(req.Annotations)
-	if len(b.attached) == 0 && len(set) == 0 && b.entry.desc.MediaType.IsImage() {
-		m := Manifest{Raw: a.Manifest, MediaType: b.entry.desc.MediaType, Digest: b.entry.desc.Digest}
+	if len(b.attached) == 0 && len(set) == 0 && !b.entry.IsIndex {
+		m := Manifest{Raw: a.Manifest, MediaType: b.entry.Descriptor.MediaType, Digest: b.entry.Descriptor.Digest}
 		if m.Raw == nil {
 			got, err := reg.Get(ctx, m.Digest.String())
 			if err != nil {
@@ -133,15 +105,24 @@ func announcementBody(ctx context.Context, reg Registry, req Request, a Addition
 		if err != nil {
 			return Manifest{}, err
 		}
-		if ok && b.entry.says(plain.raw) {
+		if ok && sameJSON(b.entry.Raw, plain.Raw) {
 			return m, nil
 		}
 	}
-	d := newDocument(types.OCIImageIndex).withEntries(append([]entry{b.entry}, b.attached...))
-	for _, kv := range set {
-		d = d.withAnnotation(kv.Key, kv.Value)
+	i, err := indexOf(b.entry, b.attached)
+	if err != nil {
+		return Manifest{}, err
 	}
-	return manifestOf(d.raw(), types.OCIImageIndex)
+	return rendered(i.Annotate(set...))
+}
+
+// rendered is an index as a registry takes it.
+func rendered(i manifest.Index) (Manifest, error) {
+	raw, err := i.Raw()
+	if err != nil {
+		return Manifest{}, err
+	}
+	return manifestOf(raw, i.MediaType())
 }
 
 func manifestOf(raw []byte, mt types.MediaType) (Manifest, error) {

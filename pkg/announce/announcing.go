@@ -75,7 +75,7 @@ func (w *writer) inspectTag(ctx context.Context, a *announcement) error {
 
 // absent refuses to remove what is neither under the tag nor announced.
 func (w *writer) absent(before current, puts []announcement) error {
-	have := before.doc.platforms()
+	have := before.doc.Platforms()
 	for _, p := range w.req.Remove {
 		suffix := p.Normalize().Suffix()
 		held := slices.ContainsFunc(have, func(h platform.Platform) bool { return h.Suffix() == suffix })

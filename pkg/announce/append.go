@@ -8,6 +8,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/pkg/manifest"
 )
 
 // Append announces what the request brings and withdraws what it removes, then
@@ -73,9 +74,9 @@ type writer struct {
 	order []string
 	// settling writes only what announcements say.
 	settling bool
-	base     map[string]*string // own annotation keys: what the tag had before the first write
-	wrote    int                // writes of the tag
-	last     state              // of the latest round, for the error at the limit
+	base     map[string]string // the index-level annotations before the first write
+	wrote    int               // writes of the tag
+	last     state             // of the latest round, for the error at the limit
 	notes    notes
 }
 
@@ -129,7 +130,8 @@ func (w *writer) converge(ctx context.Context) (Result, error) {
 type view struct {
 	cur     current
 	claims  []claim
-	next    document
+	next    manifest.Index
+	body    Manifest // of next
 	changed []claim
 	// same: a write would change nothing. settled: and nothing can be missing.
 	same, settled bool
@@ -152,8 +154,17 @@ func (w *writer) look(ctx context.Context) (view, error) {
 		return view{}, fault.New(fault.NotFound, "settling tag '%s': there is neither such a tag nor an announcement for it", w.req.Tag)
 	}
 	v := view{cur: cur, claims: claims}
-	v.next, v.changed = w.unite(cur, claims)
-	v.same = cur.found && len(v.changed) == 0 && string(v.next.raw()) == string(cur.doc.raw())
+	if v.next, v.changed, err = w.unite(cur, claims); err != nil {
+		return view{}, err
+	}
+	if v.body, err = rendered(v.next); err != nil {
+		return view{}, err
+	}
+	have, err := rendered(cur.doc)
+	if err != nil {
+		return view{}, err
+	}
+	v.same = cur.found && v.body.Digest == have.Digest
 	if cur.wrapped && len(w.brings) > 0 {
 		v.same = false // whoever appends wants an index, even where the plain image is the same one
 	}
@@ -173,19 +184,11 @@ func (w *writer) write(ctx context.Context, v view) (wrote bool, err error) {
 	if h != v.cur.m.Digest {
 		return false, nil
 	}
-	mt := v.cur.m.MediaType
-	if !v.cur.found || v.cur.wrapped {
-		mt = w.req.MediaType
-	}
-	m, err := manifestOf(v.next.raw(), mt)
-	if err != nil {
-		return false, err
-	}
-	if err := w.reg.Put(ctx, w.req.Tag, m.Raw, m.MediaType); err != nil {
+	if err := w.reg.Put(ctx, w.req.Tag, v.body.Raw, v.body.MediaType); err != nil {
 		return false, writeError(w.req.Tag, err)
 	}
 	w.wrote++
-	w.last.before, w.last.after = v.cur.m.Digest, m.Digest
+	w.last.before, w.last.after = v.cur.m.Digest, v.body.Digest
 	w.notes.collected(w, v.changed)
 	return true, nil
 }

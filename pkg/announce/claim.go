@@ -3,11 +3,12 @@ package announce
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/pkg/manifest"
 	"github.com/multipack/multipack/pkg/platform"
 )
 
@@ -21,9 +22,9 @@ type claim struct {
 	withdrawn bool
 	// image is set where the tag holds the image itself: then any entry of that digest fulfils the claim.
 	image       bool
-	entry       entry
-	attached    []entry
-	annotations object
+	entry       manifest.Entry
+	attached    []manifest.Entry
+	annotations []manifest.Annotation
 	// held is set where the index had it already, so that the tag was not read.
 	held bool
 	// ignored says why the tag does not count as an announcement, "" where it does.
@@ -85,39 +86,42 @@ func understandImage(ctx context.Context, reg Registry, c claim, tag string, m M
 }
 
 func understandIndex(c claim, tag string, m Manifest) claim {
-	d, err := parseDocument(m.Raw)
+	i, err := manifest.Parse(m.Raw)
 	if err != nil {
 		c.ignored = "its index cannot be read"
 		return c
 	}
-	for _, e := range d.entries {
-		if _, ok := e.platform(); !ok {
+	for _, e := range i.Entries() {
+		switch {
+		case !e.HasPlatform():
 			c.attached = append(c.attached, e)
-			continue
-		}
-		if c.entry.raw != nil {
+		case c.entry.Raw != nil:
 			c.ignored, c.other = "it holds an index of several platforms", true
 			return c
+		default:
+			c.entry = e
 		}
-		c.entry = e
 	}
-	if c.entry.raw == nil {
-		c.ignored, c.other = "it holds an index without platforms", len(d.entries) > 0
+	if c.entry.Raw == nil {
+		c.ignored, c.other = "it holds an index without platforms", true
 		return c
 	}
 	for _, e := range c.attached {
-		if !e.describes(c.entry.desc.Digest) {
+		if !e.IsAttestation || e.AttestationOf != c.entry.Descriptor.Digest {
 			c.ignored, c.other = "it holds an index of more than one image", true
 			return c
 		}
 	}
-	c.annotations = d.annotations
+	for key, value := range i.Annotations() {
+		c.annotations = append(c.annotations, manifest.Annotation{Key: key, Value: value})
+	}
+	c.annotations = setAnnotations(c.annotations)
 	return c.agree(tag)
 }
 
 // agree ignores the claim unless its entry's platform makes exactly the tag's name.
 func (c claim) agree(tag string) claim {
-	p, _ := c.entry.platform()
+	p := c.entry.Platform
 	if name, err := Tag(tag, p); err != nil || name != c.tag {
 		c.ignored, c.other = fmt.Sprintf("it holds %s", p), true
 		return c
@@ -126,34 +130,32 @@ func (c claim) agree(tag string) claim {
 	return c
 }
 
-// heldBy reports whether d has what the claim says, the index-level
+// heldBy reports whether i has what the claim says, the index-level
 // annotations apart.
-func (c claim) heldBy(d document) bool {
+func (c claim) heldBy(i manifest.Index) bool {
+	entries := i.Entries()
 	if c.withdrawn {
-		for _, e := range d.entries {
-			if c.withdraws(e) {
-				return false
-			}
-		}
-		return true
+		return !slices.ContainsFunc(entries, c.withdraws)
 	}
-	found := 0
-	for _, e := range d.entries {
-		if p, ok := e.platform(); !ok || p != c.platform {
+	found := false
+	for _, e := range entries {
+		if !e.HasPlatform() || e.Platform != c.platform {
 			continue
 		}
-		found++
-		if c.image && e.desc.Digest != c.entry.desc.Digest || !c.image && !e.says(c.entry.raw) {
+		found = true
+		if c.image && e.Descriptor.Digest != c.entry.Descriptor.Digest || !c.image && !sameJSON(e.Raw, c.entry.Raw) {
 			return false
 		}
 	}
-	return found == 1 && len(missingEntries(d.entries, c.attached)) == 0
+	for _, a := range c.attached {
+		found = found && slices.ContainsFunc(entries, func(e manifest.Entry) bool { return e.Descriptor.Digest == a.Descriptor.Digest })
+	}
+	return found
 }
 
 // withdraws compares by the tag's spelling, which is all that a marker has.
-func (c claim) withdraws(e entry) bool {
-	p, ok := e.platform()
-	return ok && p.Suffix() == c.platform.Suffix()
+func (c claim) withdraws(e manifest.Entry) bool {
+	return e.HasPlatform() && e.Platform.Suffix() == c.platform.Suffix()
 }
 
 // ownClaim is the claim that an addition makes where nothing is announced.
@@ -161,17 +163,13 @@ func ownClaim(b bring) claim {
 	return claim{tag: b.tag, platform: b.platform, entry: b.entry, attached: b.attached, digest: b.body.Digest}
 }
 
-// announcedClaim is the claim that an addition's announcement makes; it is
-// what understand would find under the tag.
-func announcedClaim(b bring, set []annotation) claim {
+// announcedClaim is the claim that an addition's announcement makes: what
+// understand would find under the tag.
+func announcedClaim(b bring, set []manifest.Annotation) claim {
 	c := ownClaim(b)
 	c.image = b.body.MediaType.IsImage()
 	if !c.image {
-		d := newDocument(types.OCIImageIndex)
-		for _, a := range set {
-			d = d.withAnnotation(a.Key, a.Value)
-		}
-		c.annotations = d.annotations
+		c.annotations = set
 	}
 	return c
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/pkg/manifest"
 	"github.com/multipack/multipack/pkg/platform"
 )
 
@@ -56,24 +57,24 @@ func (c *collector) list(ctx context.Context, must []string) (candidates []strin
 	}
 }
 
-// read reads the announcements under the given tags; a tag that holds what d
+// read reads the announcements under the given tags; a tag that holds what the index
 // has for its platform already needs no reading. Slot i of the result is tag i; tags
 // that are gone have an empty claim tag.
-func (c *collector) read(ctx context.Context, tags []string, d document) ([]claim, error) {
+func (c *collector) read(ctx context.Context, tags []string, i manifest.Index) ([]claim, error) {
 	out := make([]claim, len(tags))
 	errs := make([]error, len(tags))
 	if c.jobs <= 1 {
-		for i, t := range tags {
-			if out[i], errs[i] = c.readOne(ctx, t, d); errs[i] != nil {
-				return nil, errs[i]
+		for n, t := range tags {
+			if out[n], errs[n] = c.readOne(ctx, t, i); errs[n] != nil {
+				return nil, errs[n]
 			}
 		}
 	} else {
 		var g errgroup.Group
 		g.SetLimit(c.jobs)
-		for i, t := range tags {
+		for n, t := range tags {
 			g.Go(func() error {
-				out[i], errs[i] = c.readOne(ctx, t, d)
+				out[n], errs[n] = c.readOne(ctx, t, i)
 				return nil
 			})
 		}
@@ -90,7 +91,7 @@ func (c *collector) read(ctx context.Context, tags []string, d document) ([]clai
 	return slices.DeleteFunc(out, func(cl claim) bool { return cl.tag == "" }), nil
 }
 
-func (c *collector) readOne(ctx context.Context, name string, d document) (claim, error) {
+func (c *collector) readOne(ctx context.Context, name string, i manifest.Index) (claim, error) {
 	h, err := c.reg.Head(ctx, name)
 	if fault.Is(err, fault.NotFound) {
 		return claim{}, nil
@@ -105,7 +106,7 @@ func (c *collector) readOne(ctx context.Context, name string, d document) (claim
 		p, _ := candidate(c.tag, name)
 		return claim{tag: name, digest: h, platform: p, withdrawn: true}, nil
 	}
-	if cl, ok := heldAs(d, name, c.tag, h); ok {
+	if cl, ok := heldAs(i, name, c.tag, h); ok {
 		return cl, nil
 	}
 	m, err := c.reg.Get(ctx, h.String())
@@ -124,16 +125,15 @@ func (c *collector) readOne(ctx context.Context, name string, d document) (claim
 
 // heldAs saves reading an announced image that the index has already, under
 // the platform that the tag names: whatever it says, nothing would change.
-func heldAs(d document, name, tag string, h v1.Hash) (claim, bool) {
+func heldAs(i manifest.Index, name, tag string, h v1.Hash) (claim, bool) {
 	found, count := claim{}, 0
-	for _, e := range d.entries {
-		p, ok := e.platform()
-		if !ok || tag+"-"+p.Suffix() != name {
+	for _, e := range i.Entries() {
+		if !e.HasPlatform() || tag+"-"+e.Platform.Suffix() != name {
 			continue
 		}
 		count++
-		if e.desc.Digest == h && e.desc.MediaType.IsImage() {
-			found = claim{tag: name, digest: h, platform: p, image: true, entry: e, held: true}
+		if e.Descriptor.Digest == h && !e.IsIndex {
+			found = claim{tag: name, digest: h, platform: e.Platform, image: true, entry: e, held: true}
 		}
 	}
 	return found, count == 1 && found.tag != ""

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/pkg/manifest"
 )
 
 // current is what a tag holds, seen as an index.
@@ -13,7 +14,7 @@ type current struct {
 	// m is what the tag holds; wrapped is set where that is a plain image, which doc then wraps.
 	m       Manifest
 	wrapped bool
-	doc     document
+	doc     manifest.Index
 }
 
 // readCurrent reads the tag. One that is missing is an empty index of the
@@ -21,7 +22,7 @@ type current struct {
 func readCurrent(ctx context.Context, reg Registry, req Request) (current, error) {
 	m, err := reg.Get(ctx, req.Tag)
 	if fault.Is(err, fault.NotFound) {
-		return current{doc: newDocument(req.MediaType)}, nil
+		return current{doc: manifest.New(req.MediaType)}, nil
 	}
 	if err != nil {
 		return current{}, fmt.Errorf("reading tag '%s': %w", req.Tag, err)
@@ -36,11 +37,11 @@ func asCurrent(ctx context.Context, reg Registry, m Manifest, req Request) (curr
 	}
 	switch {
 	case m.MediaType.IsIndex():
-		d, err := parseDocument(m.Raw)
+		i, err := manifest.Parse(m.Raw)
 		if err != nil {
 			return current{}, fmt.Errorf("reading the index under tag '%s': %w", req.Tag, err)
 		}
-		return current{found: true, m: m, doc: d}, nil
+		return current{found: true, m: m, doc: i}, nil
 	case m.MediaType.IsImage() && kind == "":
 		return wrap(ctx, reg, m, req)
 	case kind == "":
@@ -66,9 +67,9 @@ func wrap(ctx context.Context, reg Registry, m Manifest, req Request) (current, 
 		}
 		d.Platform = req.ExistingPlatform.V1()
 	}
-	e, err := describe(d)
+	i, err := manifest.New(req.MediaType).Add(d)
 	if err != nil {
 		return current{}, err
 	}
-	return current{found: true, m: m, wrapped: true, doc: newDocument(req.MediaType).withEntries([]entry{e})}, nil
+	return current{found: true, m: m, wrapped: true, doc: i}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/pkg/manifest"
 )
 
 // Announcements lists what is announced for the tag, in the order of the
@@ -24,7 +25,7 @@ func Announcements(ctx context.Context, reg Registry, req Request) ([]Announceme
 	if err != nil {
 		return nil, err
 	}
-	claims, err := w.col.read(ctx, tags, document{})
+	claims, err := w.col.read(ctx, tags, manifest.Index{})
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +52,7 @@ func StartAfresh(ctx context.Context, reg Registry, req Request) ([]Announcement
 	if err != nil || len(tags) == 0 {
 		return nil, err
 	}
-	claims, err := w.col.read(ctx, tags, document{})
+	claims, err := w.col.read(ctx, tags, manifest.Index{})
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +88,7 @@ func (w *writer) startAfresh(ctx context.Context, claims []claim) ([]Announcemen
 	for _, c := range claims {
 		if _, ok := held[c.tag]; ok && !c.withdrawn {
 			puts = append(puts, announcement{tag: c.tag, body: w.marker, platform: c.platform, withdraws: true})
-			withdrawn = append(withdrawn, c.announcement(document{}))
+			withdrawn = append(withdrawn, c.announcement(manifest.Index{}))
 		}
 	}
 	return withdrawn, w.put(ctx, puts)

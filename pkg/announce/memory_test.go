@@ -254,3 +254,17 @@ func heldIn(t testing.TB, c *content, digest string) map[string]string {
 	}
 	return out
 }
+
+// configOf is the config of an image.
+func (c *content) configOf(t testing.TB, m Manifest) []byte {
+	t.Helper()
+	var parsed v1.Manifest
+	if err := json.Unmarshal(m.Raw, &parsed); err != nil {
+		t.Fatal(err)
+	}
+	config, err := c.blob(parsed.Config.Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
+}

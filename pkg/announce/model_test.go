@@ -60,8 +60,8 @@ func annotated(a actor, m *memory) actor {
 		if err != nil {
 			panic(err)
 		}
-		p, _ := e.platform()
-		img, err := m.manifest(e.desc.Digest.String())
+		p := e.Platform
+		img, err := m.manifest(e.Descriptor.Digest.String())
 		if err != nil {
 			panic(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/pkg/manifest"
 	"github.com/multipack/multipack/pkg/platform"
 )
 
@@ -29,8 +30,8 @@ type Request struct {
 	// Drop are entries without a platform to take out. Nobody announces those, so
 	// a writer that raced with this one may bring them back.
 	Drop []v1.Hash
-	// Annotations are index-level annotations to set, or with nil to delete.
-	Annotations map[string]*string
+	// Annotations are index-level annotations to set or delete, merged key by key.
+	Annotations []manifest.Annotation
 	// Expect names all platforms that the tag will have: announcements of others
 	// are ignored and no tag is listed. Empty: every announcement counts.
 	Expect []platform.Platform
@@ -114,22 +115,12 @@ func expects(list []platform.Platform, p platform.Platform) bool {
 	return slices.ContainsFunc(list, func(e platform.Platform) bool { return e.Normalize() == p.Normalize() })
 }
 
-// annotation is one index-level annotation to set, or with nil to delete.
-type annotation struct {
-	Key   string
-	Value *string
-}
-
-// sorted gives annotations in the order of their keys.
-func sorted(m map[string]*string) []annotation {
-	var out []annotation
-	for _, key := range slices.Sorted(maps.Keys(m)) {
-		out = append(out, annotation{key, m[key]})
+// setAnnotations are those that set something, in the order of their keys.
+func setAnnotations(list []manifest.Annotation) []manifest.Annotation {
+	set := manifest.Apply(nil, list)
+	var out []manifest.Annotation
+	for _, key := range slices.Sorted(maps.Keys(set)) {
+		out = append(out, manifest.Annotation{Key: key, Value: set[key]})
 	}
 	return out
-}
-
-// setAnnotations are those that set something.
-func setAnnotations(m map[string]*string) []annotation {
-	return slices.DeleteFunc(sorted(m), func(a annotation) bool { return a.Value == nil })
 }

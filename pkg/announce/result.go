@@ -7,6 +7,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/multipack/multipack/pkg/manifest"
 	"github.com/multipack/multipack/pkg/platform"
 )
 
@@ -56,7 +57,7 @@ func (n *notes) read(w *writer, claims []claim) {
 func (w *writer) contradicts(c claim) bool {
 	for _, b := range w.brings {
 		if b.platform.Suffix() == c.platform.Suffix() {
-			return c.withdrawn || c.entry.desc.Digest != b.entry.desc.Digest
+			return c.withdrawn || c.entry.Descriptor.Digest != b.entry.Descriptor.Digest
 		}
 	}
 	return !c.withdrawn && slices.ContainsFunc(w.req.Remove, func(p platform.Platform) bool {
@@ -93,7 +94,7 @@ func (n *notes) render(w *writer, missing []platform.Platform) []string {
 }
 
 func (w *writer) result(v view, rounds int) Result {
-	r := Result{Manifest: v.cur.m, Platforms: v.cur.doc.platforms(), Rounds: rounds, Writes: w.wrote}
+	r := Result{Manifest: v.cur.m, Platforms: v.cur.doc.Platforms(), Rounds: rounds, Writes: w.wrote}
 	for _, p := range w.req.Expect {
 		if !slices.Contains(r.Platforms, p.Normalize()) {
 			r.Missing = append(r.Missing, p.Normalize())
@@ -126,16 +127,16 @@ type Announcement struct {
 	Ignored string `json:"ignored,omitempty"`
 }
 
-func (c claim) announcement(d document) Announcement {
+func (c claim) announcement(i manifest.Index) Announcement {
 	a := Announcement{Tag: c.tag, Digest: c.digest, Platform: c.platform, PlatformName: c.platform.String(),
 		Withdrawn: c.withdrawn, Ignored: c.ignored}
 	if c.ignored != "" {
 		return a
 	}
-	a.Held = c.heldBy(d)
+	a.Held = c.heldBy(i)
 	if !c.withdrawn {
-		image := c.entry.desc.Digest
-		a.Entry, a.Image = c.entry.raw, &image
+		image := c.entry.Descriptor.Digest
+		a.Entry, a.Image = c.entry.Raw, &image
 	}
 	return a
 }

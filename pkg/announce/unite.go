@@ -3,6 +3,8 @@ package announce
 import (
 	"context"
 	"slices"
+
+	"github.com/multipack/multipack/pkg/manifest"
 )
 
 // collect reads the announcements that count: those of the expected platforms,
@@ -52,37 +54,30 @@ func (w *writer) override(claims []claim) []claim {
 
 // unite is the union of the tag and the claims, with this writer's index-level
 // annotations and dropped entries.
-func (w *writer) unite(cur current, claims []claim) (document, []claim) {
-	d, changed := union(w.annotate(cur.doc), claims, w.req.Annotations)
-	return drop(d, w.req.Drop), changed
+func (w *writer) unite(cur current, claims []claim) (manifest.Index, []claim, error) {
+	i, changed, err := union(w.annotate(cur.doc), claims, w.req.Annotations)
+	if err != nil {
+		return i, nil, err
+	}
+	i, err = drop(i, w.req.Drop)
+	return i, changed, err
 }
 
 // annotate merges the request's index-level annotations, key by key. Once
 // written, a key that has yet another value was set by somebody else later, and stays:
 // the last one wins. One that is back at its value from before was lost to a writer
 // that had read the tag earlier, and is set again.
-func (w *writer) annotate(d document) document {
+func (w *writer) annotate(i manifest.Index) manifest.Index {
+	have := i.Annotations()
 	if w.wrote == 0 {
-		w.base = map[string]*string{}
+		w.base = have
 	}
-	for _, a := range sorted(w.req.Annotations) {
-		var have *string
-		if value, ok := d.annotation(a.Key); ok {
-			have = &value
+	for _, a := range w.req.Annotations {
+		now, is := have[a.Key]
+		before, was := w.base[a.Key]
+		if w.wrote == 0 || is == was && now == before {
+			i = i.Annotate(a)
 		}
-		if w.wrote == 0 {
-			w.base[a.Key] = have
-		} else if !sameValue(have, w.base[a.Key]) {
-			continue
-		}
-		d = d.withAnnotation(a.Key, a.Value)
 	}
-	return d
-}
-
-func sameValue(a, b *string) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return *a == *b
+	return i
 }
