@@ -161,7 +161,7 @@ func (c *Client) Tag(ctx context.Context, src, dst string) error {
 
 // Remove takes the name away, and the image where that was its last name.
 func (c *Client) Remove(ctx context.Context, name string) error {
-	if _, err := c.api.ImageRemove(ctx, name, client.ImageRemoveOptions{}); err != nil {
+	if _, err := c.api.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true}); err != nil {
 		return c.fail(ctx, err, "removing image '%s' from the Docker engine", name)
 	}
 	return nil
