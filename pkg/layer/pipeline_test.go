@@ -52,11 +52,11 @@ func bulk(seed uint64, n int) []byte {
 // many is a tree of large, middle and very many small files.
 func many(seed uint64) tree.Tree {
 	t := tree.Tree{Name: "many"}
-	for i, n := range []int{5<<20 + 1, 128 << 10, 128<<10 - 1, 1 << 20, 0, 1<<20 - 512, 2 << 20} {
+	for i, n := range []int{2<<20 + 1, 128 << 10, 128<<10 - 1, 1 << 20, 0, 1<<20 - 512} {
 		t.Entries = append(t.Entries, memory(fmt.Sprintf("large%d", i), bulk(seed+uint64(i), n), nil))
 	}
-	for i := range 1500 {
-		t.Entries = append(t.Entries, memory(fmt.Sprintf("small%04d", i), bulk(uint64(i), 10+i*3), nil))
+	for i := range 700 {
+		t.Entries = append(t.Entries, memory(fmt.Sprintf("small%04d", i), bulk(uint64(i), 10+i*5), nil))
 	}
 	return t
 }
@@ -110,15 +110,15 @@ func TestSharedContentIsCompressedOnce(t *testing.T) {
 	first := layerOf(t, m, many(7))
 	size, err := first.Size()
 	must(t, err)
-	for i := range 8 {
+	for i := range 4 {
 		tr := many(7)
 		own := memory(fmt.Sprintf("small0000-%d", i), bulk(uint64(5000+i), 300<<10), nil)
 		small := memory(fmt.Sprintf("a%d", i), bulk(uint64(6000+i), 1000+i), nil)
 		tr.Entries = append([]tree.Entry{small, own}, tr.Entries...)
 		digest(t, layerOf(t, m, tr))
 	}
-	if got, limit := spooled(t, dir), size+8*(1<<20); got > limit {
-		t.Errorf("nine layers take %d bytes, one takes %d: want at most %d", got, size, limit)
+	if got, limit := spooled(t, dir), size+4*(1<<20); got > limit {
+		t.Errorf("five layers take %d bytes, one takes %d: want at most %d", got, size, limit)
 	}
 }
 
@@ -184,7 +184,7 @@ func (c *counting) Close() error { return nil }
 // All allocations ever made for a layer stay far below its size, so what is held
 // at once does too. Not parallel: it counts for the whole process.
 func TestMemoryIsBounded(t *testing.T) {
-	const size, workers = 256 << 20, 4
+	const size, workers = 128 << 20, 2
 	m := maker(t, layer.Options{Workers: workers})
 	tr := tree.Tree{Name: "huge", Entries: []tree.Entry{{Path: "huge", Type: tree.Regular, Size: size, ID: "huge",
 		Open: func() (io.ReadCloser, error) { return &counting{size: size}, nil }}}}
@@ -197,7 +197,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	_, err = io.Copy(io.Discard, rc)
 	must(t, err)
 	runtime.ReadMemStats(&after)
-	if got, limit := after.TotalAlloc-before.TotalAlloc, uint64(workers*8<<20); got > limit {
+	if got, limit := after.TotalAlloc-before.TotalAlloc, uint64(workers*10<<20); got > limit {
 		t.Errorf("%d bytes allocated for a layer of %d, want at most %d", got, size, limit)
 	}
 }
@@ -236,7 +236,7 @@ func (b *blocking) Close() error { return nil }
 // paused is a tree whose build stops at its second file until resume is closed.
 func paused() (tr tree.Tree, reached, resume chan struct{}) {
 	reached, resume = make(chan struct{}, 8), make(chan struct{})
-	data := bulk(3, 8<<20)
+	data := bulk(3, 3<<20)
 	e := memory("z", data, nil)
 	e.Open = func() (io.ReadCloser, error) {
 		return &blocking{Reader: bytes.NewReader(data), reached: reached, resume: resume}, nil

@@ -387,3 +387,30 @@ func TestCancelledOpen(t *testing.T) {
 		wantError(t, err, fault.Interrupted, "'"+uri+"'")
 	}
 }
+
+// A file with holes, as GNU tar writes it, is whole in the tree.
+func TestSparseFileInArchive(t *testing.T) {
+	t.Parallel()
+	const hole = 100000
+	data := pack(t, tar.Header{Typeflag: tar.TypeReg, Name: "sparse", Format: tar.FormatGNU}, reg("after"))
+	head := data[:512]
+	head[156] = tar.TypeGNUSparse
+	octal := func(at int, n int64) { copy(head[at:], fmt.Sprintf("%011o\x00", n)) }
+	octal(386, hole) // the only data: its place and length
+	octal(398, int64(len("sparse")))
+	octal(483, hole+int64(len("sparse"))) // the real size
+	copy(head[148:], "        ")
+	sum := int64(0)
+	for _, b := range head {
+		sum += int64(b)
+	}
+	copy(head[148:], fmt.Sprintf("%06o\x00 ", sum))
+	l, err := openTar(t, data)
+	must(t, err)
+	got, err := l.Tree.ReadFile("sparse")
+	must(t, err)
+	if want := append(make([]byte, hole), "sparse"...); !bytes.Equal(got, want) {
+		t.Errorf("got %d bytes, want %d with a hole", len(got), len(want))
+	}
+	same(t, list(t, l.Tree)[1:], []string{"after file 644 after"})
+}
