@@ -4,14 +4,12 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
-	"context"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
@@ -163,20 +161,4 @@ func skopeo(t *testing.T, args ...string) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-}
-
-// memory is a registry and a local store.
-type memory map[string]manifest.Artifact
-
-func (m memory) Open(_ context.Context, ref name.Reference) (any, error) { return m.get(ref) }
-
-func (m memory) OpenList(_ context.Context, list name.Tag) (manifest.Artifact, error) {
-	return m.get(list)
-}
-
-func (m memory) get(ref name.Reference) (manifest.Artifact, error) {
-	if a, ok := m[reference.Canonical(ref)]; ok {
-		return a, nil
-	}
-	return nil, os.ErrNotExist
 }

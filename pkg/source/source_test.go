@@ -7,18 +7,25 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"cuelabs.dev/go/oci/ociregistry/ocimem"
+	"cuelabs.dev/go/oci/ociregistry/ociserver"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/pkg/manifest"
 	"github.com/multipack/multipack/pkg/ocilayout"
+	"github.com/multipack/multipack/pkg/reference"
+	"github.com/multipack/multipack/pkg/registry"
 	"github.com/multipack/multipack/pkg/source"
 )
 
@@ -89,22 +96,62 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-func TestRegistryAndLists(t *testing.T) {
+func TestRegistry(t *testing.T) {
 	t.Parallel()
-	img := image("linux/amd64")
-	m := memory{"r.example/a:1": img, "docker.io/library/l:latest": img}
-	d := source.Deps{Registry: m, Lists: m}
-	o := opened(t, d, "r.example/a:1")
-	if o.Volatile || o.Origin.Name() != "r.example/a" {
-		t.Errorf("registry: %+v", o)
-	}
-	if l := opened(t, d, "local:l"); !l.Volatile || l.Origin != (name.Repository{}) {
-		t.Errorf("list: %+v", l)
-	}
-	for _, absent := range []string{"r.example/a:2", "local:x"} {
-		if _, err := source.New(d).Open(t.Context(), parsed(t, absent)); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("%s: %v", absent, err)
+	server := httptest.NewServer(ociserver.New(ocimem.New(), nil))
+	t.Cleanup(server.Close)
+	client := must(registry.New(registry.Config{Retries: 0}))
+	t.Cleanup(client.CloseIdle)
+	repo := strings.TrimPrefix(server.URL, "http://") + "/team/app"
+	amd, arm := image("linux/amd64"), image("linux/arm64")
+	idx := index(entry(amd, "linux/amd64"), attestation(amd), entry(arm, "linux/arm64"))
+	must(0, remote.WriteIndex(must(reference.ParseName(repo+":1")), idx))
+	d := source.Deps{Registry: client}
+	for _, ref := range []string{repo + ":1", "docker://" + repo + ":1", repo + "@" + must(idx.Digest()).String()} {
+		o := opened(t, d, ref)
+		if o.Volatile || o.Origin.Name() != repo {
+			t.Errorf("%s: %+v", ref, o)
 		}
+		same(t, o.Artifact, idx)
+		if all, err := source.Images(t.Context(), o); err != nil || len(all) != 2 {
+			t.Errorf("%s: %d images, %v", ref, len(all), err)
+		}
+	}
+	o, err := source.OpenFor(t.Context(), source.New(d), parsed(t, repo+":1"), plat("linux/arm64"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, o.Artifact, arm)
+	check(t, o.Artifact)
+	if _, ok := must(o.Artifact.(v1.Image).Layers())[0].(*remote.MountableLayer); !ok {
+		t.Error("the layers cannot be mounted")
+	}
+	if _, err := source.New(d).Open(t.Context(), parsed(t, repo+":2")); !fault.Is(err, fault.NotFound) {
+		t.Errorf("absent tag: %v", err)
+	}
+}
+
+// lists is a local store of one list.
+type lists struct {
+	name string
+	list manifest.Artifact
+}
+
+func (l lists) OpenList(_ context.Context, tag name.Tag) (manifest.Artifact, error) {
+	if reference.Canonical(tag) != l.name {
+		return nil, fault.New(fault.NotFound, "opening list '%s': there is none", tag)
+	}
+	return l.list, nil
+}
+
+func TestLists(t *testing.T) {
+	t.Parallel()
+	d := source.Deps{Lists: lists{"docker.io/library/l:latest", image("linux/amd64")}}
+	if o := opened(t, d, "local:l"); !o.Volatile || o.Origin != (name.Repository{}) {
+		t.Errorf("%+v", o)
+	}
+	if _, err := source.New(d).Open(t.Context(), parsed(t, "local:x")); !fault.Is(err, fault.NotFound) {
+		t.Errorf("absent: %v", err)
 	}
 }
 
