@@ -185,12 +185,12 @@ func wrote(written bool) Action {
 	return Exists
 }
 
-func (p *layoutWrite) tell(d v1.Descriptor, written bool) {
+func (w *layoutWrite) tell(d v1.Descriptor, written bool) {
 	kind := "exists"
 	if written {
 		kind = "write"
 	}
-	p.Observe.tell(Event{Kind: kind, Ref: p.to.Ref.Display(), Descriptor: d, Done: d.Size, Total: d.Size})
+	w.Observe.tell(Event{Kind: kind, Ref: w.to.Ref.Display(), Descriptor: d, Done: d.Size, Total: d.Size})
 }
 
 // layoutPlanner is the sink of a write that only looks.

@@ -117,6 +117,15 @@ func TestDryRunPlansWhatIsThenDone(t *testing.T) {
 	}
 }
 
+func TestDryRunThatMayNotAskFails(t *testing.T) {
+	t.Parallel()
+	reg := regtest.New(t, regtest.Deny("HEAD", "/acme/"))
+	_, err := (&publish.DryRun{Next: everything(t)}).Publish(t.Context(), imgtest.Image(t, imgtest.ImageSpec{}), to(t, reg.Host()+"/acme/bp:1"))
+	if !fault.Is(err, fault.Denied) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 func planned(done publish.Action) publish.Action {
 	if done == publish.Uploaded {
 		return publish.Planned

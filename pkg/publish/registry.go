@@ -41,7 +41,7 @@ func (p *Registry) Publish(ctx context.Context, a manifest.Artifact, to Target) 
 // Stage implements Stager: everything by digest, except the artifact's own
 // manifest where Commit will write exactly one tag.
 func (p *Registry) Stage(ctx context.Context, a manifest.Artifact, to Target) (Staged, error) {
-	push, err := p.prepare(ctx, a, to)
+	push, err := p.prepare(ctx, a, to, false)
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +89,9 @@ type push struct {
 	child []childTag
 	// hold is set where the root goes up under its only tag, in Commit.
 	hold bool
+	// dry is set where nothing will be written that could tell more than a
+	// refused question did.
+	dry bool
 }
 
 type childTag struct {
@@ -98,8 +101,8 @@ type childTag struct {
 
 // prepare does all that can be known before the first write: the names, what
 // the destination has, and that every manifest to send is to be had.
-func (p *Registry) prepare(ctx context.Context, a manifest.Artifact, to Target) (*push, error) {
-	push := &push{Registry: p, to: to}
+func (p *Registry) prepare(ctx context.Context, a manifest.Artifact, to Target, dry bool) (*push, error) {
+	push := &push{Registry: p, to: to, dry: dry}
 	if err := push.names(); err != nil {
 		return nil, err
 	}
@@ -182,6 +185,9 @@ func (p *push) findChildren() error {
 		if err := n.load(); err != nil {
 			return err
 		}
+		if p.tree.root.there {
+			n.there, n.action = true, Exists
+		}
 		p.child = append(p.child, childTag{tag: p.repo.Tag(ct.Tag), node: n})
 	}
 	return nil
@@ -229,7 +235,7 @@ func (p *push) tag(ctx context.Context, tag name.Tag, n *node) error {
 			p.Observe.tell(Event{Kind: "exists", Ref: reference.Canonical(tag), Descriptor: n.desc})
 			return nil
 		}
-		if err != nil && !unknowable(err) {
+		if err != nil && !p.unknowable(err) {
 			return err
 		}
 	}
@@ -246,6 +252,6 @@ func (p *push) tag(ctx context.Context, tag name.Tag, n *node) error {
 // unknowable reports whether a question to the destination was answered with
 // "not there", or with a refusal: registries answer 401 and 403 for what does
 // not exist yet, and some credentials may only push. Writing will tell.
-func unknowable(err error) bool {
-	return fault.Is(err, fault.NotFound) || fault.Is(err, fault.Denied)
+func (p *push) unknowable(err error) bool {
+	return fault.Is(err, fault.NotFound) || fault.Is(err, fault.Denied) && !p.dry
 }

@@ -21,7 +21,7 @@ func (p *push) has(ctx context.Context, n *node) (bool, error) {
 		n.there, n.action = true, Exists
 		p.Observe.tell(Event{Kind: "exists", Ref: p.name(), Descriptor: n.desc})
 		return true, nil
-	case unknowable(err):
+	case p.unknowable(err):
 		return false, nil
 	}
 	return false, err
@@ -76,9 +76,10 @@ func (p *push) mountable(b *blob) []name.Repository {
 	return out
 }
 
-// Plan implements Stager. It asks for manifests and blobs and writes nothing.
+// Plan implements Stager. It asks for manifests and blobs and writes nothing;
+// where the registry refuses to answer that is the error, fault.Denied.
 func (p *Registry) Plan(ctx context.Context, a manifest.Artifact, to Target) (Report, error) {
-	push, err := p.prepare(ctx, a, to)
+	push, err := p.prepare(ctx, a, to, true)
 	if err != nil {
 		return Report{}, err
 	}
@@ -121,7 +122,7 @@ func (p *push) outlook(ctx context.Context, b *blob) (Action, error) {
 	if there {
 		return Exists, nil
 	}
-	if err != nil && !unknowable(err) {
+	if err != nil && !p.unknowable(err) {
 		return "", fmt.Errorf("looking for blob '%s' in '%s': %w", b.desc.Digest, p.name(), err)
 	}
 	for _, r := range p.mountable(b) {
