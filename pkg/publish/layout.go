@@ -133,7 +133,11 @@ func (w *layoutWrite) Commit(ctx context.Context) (Report, error) {
 		return Report{}, err
 	}
 	for _, e := range w.entries {
-		w.Observe.tell(Event{Kind: "tag", Ref: w.to.Ref.WithTag(nameOf(e)).String(), Descriptor: e})
+		at := w.to.Ref.Display()
+		if tag := nameOf(e); tag != "" {
+			at = w.to.Ref.WithTag(tag).String()
+		}
+		w.Observe.tell(Event{Kind: "tag", Ref: at, Descriptor: e})
 	}
 	return w.report(), nil
 }

@@ -49,7 +49,15 @@ func TestFreshLayoutIsReadByEverybody(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "out")
 	idx := imgtest.Index(t, family("a"))
-	r := must(t, &publish.Layout{}, idx, to(t, "oci:"+dir))
+	var tagged []string
+	r := must(t, &publish.Layout{Observe: func(e publish.Event) {
+		if e.Kind == "tag" { // the last step, of one goroutine
+			tagged = append(tagged, e.Ref)
+		}
+	}}, idx, to(t, "oci:"+dir))
+	if len(tagged) != 1 || tagged[0] != "oci:"+dir {
+		t.Errorf("the entry was told of as %v", tagged)
+	}
 	if r.Name != "oci:"+dir+"@"+digest(t, idx).String() || r.Images[0].Layers[0].Action != publish.Uploaded {
 		t.Errorf("the report is %+v", r)
 	}
