@@ -128,8 +128,8 @@ func (c component) packaged() (v1.ImageIndex, error) {
 			return nil, err
 		}
 		layers := fmt.Sprintf(`{%q:{"1.0.0":{"api":"0.10","stacks":[{"id":"*"}],"layerDiffID":%q,"name":%q}}}`, c.id, diffID, c.id)
-		os, arch, _ := strings.Cut(p, "/")
-		img, err := imageOf(v1.Platform{OS: os, Architecture: arch},
+		system, arch, _ := strings.Cut(p, "/")
+		img, err := imageOf(v1.Platform{OS: system, Architecture: arch},
 			map[string]string{"io.buildpacks.buildpackage.metadata": string(meta), "io.buildpacks.buildpack.layers": layers}, layer)
 		if err != nil {
 			return nil, err

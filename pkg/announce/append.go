@@ -104,7 +104,7 @@ func (w *writer) converge(ctx context.Context) (Result, error) {
 	for round := 1; round <= w.req.Limit; round++ {
 		if round > 1 && !verifying {
 			if err := pause(ctx, w.req.Jitter(round)); err != nil {
-				return Result{}, fmt.Errorf("appending to tag '%s': %w", w.req.Tag, err)
+				return Result{}, fault.New(fault.Interrupted, "appending to tag '%s': %w", w.req.Tag, err)
 			}
 		}
 		v, err := w.look(ctx)

@@ -89,22 +89,17 @@ func writeFile(ctx context.Context, tw *tar.Writer, e tarEntry) error {
 
 // copyContext is io.Copy that ends with its context.
 func copyContext(ctx context.Context, w io.Writer, r io.Reader) (int64, error) {
-	return io.Copy(w, contextReader{ctx, r})
+	return io.Copy(w, readerFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return r.Read(p)
+	}))
 }
 
-// contextReader lives no longer than one copy, which has its context from its
-// own first parameter.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
+type readerFunc func([]byte) (int, error)
 
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
-}
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // meter tells how many bytes have gone through it.
 type meter struct {
