@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,8 +20,8 @@ func programs() []string {
 }
 
 // realBinaries gives Linux programs for amd64 and arm64. The toolchain's own
-// are taken where they fit; others are compiled once and kept in the user's
-// cache folder.
+// are taken where they fit; others are compiled and kept in the user's cache
+// folder.
 func realBinaries(ctx context.Context) (map[string][]string, error) {
 	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {
@@ -53,26 +52,15 @@ func realBinaries(ctx context.Context) (map[string][]string, error) {
 	return out, nil
 }
 
-// crossCompiled builds the programs for an architecture, or finds the ones of
-// an earlier call, and gives their folder.
+// crossCompiled builds the programs for an architecture, where they are not up
+// to date yet, and gives their folder.
 func crossCompiled(ctx context.Context, arch string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(cache, "multipack-bench", runtime.Version(), "linux_"+arch)
-	if _, err := os.Stat(dir); err == nil {
-		return dir, nil
-	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return "", err
-	}
-	fresh, err := os.MkdirTemp(filepath.Dir(dir), "build-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(fresh)
-	args := []string{"build", "-trimpath", "-o", fresh + string(filepath.Separator)}
+	dir := filepath.Join(cache, "multipack-bench", "linux_"+arch)
+	args := []string{"build", "-trimpath", "-o", dir + string(filepath.Separator)}
 	for _, name := range programs() {
 		args = append(args, "cmd/"+name)
 	}
@@ -80,9 +68,6 @@ func crossCompiled(ctx context.Context, arch string) (string, error) {
 	c.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0")
 	if out, err := c.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("compiling binaries for linux/%s: %w: %s", arch, err, strings.TrimSpace(string(out)))
-	}
-	if err := os.Rename(fresh, dir); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", err
 	}
 	return dir, nil
 }

@@ -146,9 +146,6 @@ func (r *run) farRepo(name string) string { return r.far.host + "/" + r.id + "/"
 // out is where a run's result goes.
 func (r *run) out() string { return r.repo("out") + ":1" }
 
-// path is a file in the run's own folder.
-func (r *run) path(name string) string { return filepath.Join(r.dir, name) }
-
 // do runs commands one after the other.
 func (r *run) do(ctx context.Context, commands []command) (cost, error) {
 	var total cost

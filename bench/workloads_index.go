@@ -47,54 +47,54 @@ func indexWorkloads(l *lab) []workload {
 // indexMakers are all ways to make the index r.out() of two images. copyFirst
 // is for a tool that takes images of the index's repository only.
 func indexMakers(sources func(*run) []string, prepare func(context.Context, *run) error, copyFirst bool) []contender {
-	of := func(f func(r *run, s []string) []command) func(*run) [][]command {
-		return func(r *run) [][]command { return [][]command{f(r, sources(r))} }
+	way := func(name, note string, f func(r *run, s []string) []command) contender {
+		return contender{tool: name, note: note, prepare: prepare, steps: func(r *run) [][]command { return [][]command{f(r, sources(r))} }}
 	}
-	oras := contender{tool: "oras", steps: of(func(r *run, _ []string) []command {
-		return []command{cmd("manifest", "index", "create", "--plain-http", r.out(), "amd64", "arm64")}
-	})}
-	if copyFirst {
-		oras.note = "copy first"
-		oras.steps = of(func(r *run, s []string) []command {
-			return []command{
-				cmd("cp", "--from-plain-http", "--to-plain-http", s[0], r.repo("out")+":amd64"),
-				cmd("cp", "--from-plain-http", "--to-plain-http", s[1], r.repo("out")+":arm64"),
-				cmd("manifest", "index", "create", "--plain-http", r.out(), "amd64", "arm64"),
-			}
-		})
-	}
-	all := []contender{
-		{tool: multipackName, steps: of(func(r *run, s []string) []command {
+	return []contender{
+		way(multipackName, "", func(r *run, s []string) []command {
 			return []command{cmd("manifest", "create", "--publish", r.out(), s[0], s[1])}
-		})},
-		{tool: multipackName, note: "local list", steps: of(func(r *run, s []string) []command {
+		}),
+		way(multipackName, "local list", func(r *run, s []string) []command {
 			return []command{cmd("manifest", "create", r.out(), s[0], s[1]), cmd("manifest", "push", r.out())}
-		})},
-		{tool: "pack", steps: of(func(r *run, s []string) []command {
+		}),
+		way("pack", "", func(r *run, s []string) []command {
 			return []command{cmd("manifest", "create", "--publish", r.out(), s[0], s[1])}
-		})},
-		{tool: "crane", steps: of(func(r *run, s []string) []command {
+		}),
+		way("crane", "", func(r *run, s []string) []command {
 			return []command{cmd("index", "append", "-m", s[0], "-m", s[1], "-t", r.out())}
-		})},
-		{tool: "regctl", steps: of(func(r *run, s []string) []command {
+		}),
+		way("regctl", "", func(r *run, s []string) []command {
 			return []command{cmd("index", "create", r.out(), "--ref", s[0], "--ref", s[1])}
-		})},
-		oras,
-		{tool: "buildx", steps: of(func(r *run, s []string) []command {
+		}),
+		orasIndex(way, copyFirst),
+		way("buildx", "", func(r *run, s []string) []command {
 			return []command{cmd("imagetools", "create", "-t", r.out(), s[0], s[1])}
-		})},
-		{tool: "podman", steps: of(func(r *run, s []string) []command {
+		}),
+		way("podman", "", func(r *run, s []string) []command {
 			return []command{
 				cmd("manifest", "create", "list", "docker://"+s[0], "docker://"+s[1]),
 				cmd("manifest", "push", "--all", "list", "docker://"+r.out()),
 			}
-		})},
+		}),
 		{tool: "skopeo", lacks: noIndexCommand},
 	}
-	for i := range all {
-		all[i].prepare = prepare
+}
+
+// orasIndex is oras' way: its sources are tags of the index's own repository.
+func orasIndex(way func(string, string, func(*run, []string) []command) contender, copyFirst bool) contender {
+	create := func(r *run) command {
+		return cmd("manifest", "index", "create", "--plain-http", r.out(), "amd64", "arm64")
 	}
-	return all
+	if !copyFirst {
+		return way("oras", "", func(r *run, _ []string) []command { return []command{create(r)} })
+	}
+	return way("oras", "copy first", func(r *run, s []string) []command {
+		return []command{
+			cmd("cp", "--from-plain-http", "--to-plain-http", s[0], r.repo("out")+":amd64"),
+			cmd("cp", "--from-plain-http", "--to-plain-http", s[1], r.repo("out")+":arm64"),
+			create(r),
+		}
+	})
 }
 
 // entries is the size of f's index.
@@ -134,22 +134,19 @@ func (r *run) extra() string { return r.repo("out") + ":extra" }
 func addWorkload(l *lab) workload {
 	n := l.count(entries)
 	var images []v1.Image
-	one := func(f func(r *run) command) func(*run) [][]command {
-		return func(r *run) [][]command { return [][]command{{f(r)}} }
-	}
 	w := workload{
 		id: "f1", title: fmt.Sprintf("add an image to an index of %d entries in the registry", n), steps: []string{"add"},
 		setup: func(context.Context) (err error) { images, err = many("f", n); return err },
 		check: func(ctx context.Context, r *run, _ int) error { return checkIndex(ctx, r.out(), n+1, 1) },
 		contenders: []contender{
-			{tool: multipackName, steps: one(func(r *run) command { return cmd("manifest", "add", "--publish", r.out(), r.extra()) })},
+			{tool: multipackName, steps: single(func(r *run) command { return cmd("manifest", "add", "--publish", r.out(), r.extra()) })},
 			{tool: "pack", lacks: "it edits local lists only, and takes one platform of an index"},
-			{tool: "crane", steps: one(func(r *run) command { return cmd("index", "append", r.out(), "-m", r.extra(), "-t", r.out()) })},
-			{tool: "regctl", steps: one(func(r *run) command { return cmd("index", "add", r.out(), "--ref", r.extra()) })},
-			{tool: "oras", steps: one(func(r *run) command {
+			{tool: "crane", steps: single(func(r *run) command { return cmd("index", "append", r.out(), "-m", r.extra(), "-t", r.out()) })},
+			{tool: "regctl", steps: single(func(r *run) command { return cmd("index", "add", r.out(), "--ref", r.extra()) })},
+			{tool: "oras", steps: single(func(r *run) command {
 				return cmd("manifest", "index", "update", "--plain-http", r.out(), "--add", "extra")
 			})},
-			{tool: "buildx", steps: one(func(r *run) command {
+			{tool: "buildx", steps: single(func(r *run) command {
 				return cmd("imagetools", "create", "--append", "-t", r.out(), r.extra())
 			})},
 			{tool: "podman", lacks: "it edits local lists only"},

@@ -48,7 +48,7 @@ func main() {
 // the number of bytes read and the number of compressed ones.
 func run(ctx context.Context, folders []string, workers int) (read, written int64, err error) {
 	c := compressor{blocks: make(chan []byte, workers)}
-	c.buffers.New = func() any { return make([]byte, blockSize) }
+	c.buffers.New = func() any { return new([blockSize]byte) }
 	var readers, compressors errgroup.Group
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -78,7 +78,7 @@ type compressor struct {
 // feed hashes a folder's files as one stream and hands the stream on in blocks.
 func (c *compressor) feed(ctx context.Context, folder string) error {
 	hash := sha256.New()
-	block := c.buffers.Get().([]byte)[:0]
+	block := c.buffers.Get().(*[blockSize]byte)[:0]
 	flush := func() error {
 		hash.Write(block)
 		c.read.Add(int64(len(block)))
@@ -87,7 +87,7 @@ func (c *compressor) feed(ctx context.Context, folder string) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		block = c.buffers.Get().([]byte)[:0]
+		block = c.buffers.Get().(*[blockSize]byte)[:0]
 		return nil
 	}
 	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
@@ -138,7 +138,7 @@ func (c *compressor) work() error {
 		}
 		hash.Write(out.Bytes())
 		c.written.Add(int64(out.Len()))
-		c.buffers.Put(block[:blockSize])
+		c.buffers.Put((*[blockSize]byte)(block[:blockSize]))
 	}
 	return nil
 }
