@@ -97,13 +97,10 @@ func randomEdit(r *rand.Rand, i manifest.Index, name string) (manifest.Index, ma
 		return next, touched
 	case k == 2 && len(all) > 0:
 		next, gone, err := i.Remove(manifest.ByDigest(victim.Descriptor.Digest))
-		if err != nil {
-			panic(err)
-		}
 		for _, d := range gone {
 			touched[d.Digest] = true
 		}
-		return next, touched
+		return must(next, err), touched
 	case k <= 4 && len(all) > 0:
 		touched[victim.Descriptor.Digest] = true
 		next, err := i.Edit(manifest.ByDigest(victim.Descriptor.Digest), func(d v1.Descriptor) v1.Descriptor {

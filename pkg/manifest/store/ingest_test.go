@@ -232,8 +232,8 @@ func TestPrune(t *testing.T) {
 	if dry.Blobs != 8 || len(files(t, root)) != len(before) {
 		t.Errorf("dry run: %+v", dry)
 	}
-	if real := must(old.Prune(ctx, store.PruneOptions{})); real != dry || len(files(t, root)) != len(before)-9 {
-		t.Errorf("%+v, dry %+v, left %v", real, dry, files(t, root))
+	if done := must(old.Prune(ctx, store.PruneOptions{})); done != dry || len(files(t, root)) != len(before)-9 {
+		t.Errorf("%+v, dry %+v, left %v", done, dry, files(t, root))
 	}
 	l = must(s.Load(ctx, l.Name))
 	if err := validate.Image(must(l.Child(must(amd.Digest()))).(v1.Image)); err != nil {

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/multipack/multipack/internal/fault"
 	"github.com/multipack/multipack/internal/fsx"
 	"github.com/multipack/multipack/pkg/manifest"
@@ -157,7 +159,8 @@ func TestKilledInALoop(t *testing.T) {
 // TestCrashAtEveryStep refuses every step from the n-th on, as a crash does.
 func TestCrashAtEveryStep(t *testing.T) {
 	t.Parallel()
-	ctx, x, img := t.Context(), tag("x"), image("linux/amd64", 100<<10)
+	ctx, x := t.Context(), tag("x")
+	img := onDisk(ctx, t, image("linux/arm64", 100<<10))
 	first, second := index(desc("a", "linux/amd64")), index(desc("a", "linux/amd64"), describe(img, "linux/arm64"))
 	for what, op := range map[string]func(*store.Store) error{
 		"create": func(s *store.Store) error {
@@ -265,13 +268,13 @@ func TestCostDoesNotGrow(t *testing.T) {
 	cost := func(lists, entries int) string {
 		root := t.TempDir()
 		x := tag("x")
-		big := index()
+		var ds []v1.Descriptor
 		for n := range entries {
-			big = must(big.Add(desc(fmt.Sprint("seed", n), "")))
+			ds = append(ds, desc(fmt.Sprint("seed", n), ""))
 		}
-		must(open(root).Create(ctx, x, big, store.CreateOptions{}))
+		l := must(open(root).Create(ctx, x, index(ds...), store.CreateOptions{}))
 		for n := range lists {
-			clone(t, must(open(root).Load(ctx, x)).Dir(), fmt.Sprint("copy", n))
+			clone(t, l.Dir(), fmt.Sprint("copy", n))
 		}
 		count := map[string]int{}
 		s := store.Open(root, store.Options{FS: fsx.FS{Hook: func(step, _ string) error {
@@ -303,6 +306,17 @@ func TestListReadsEachListOnce(t *testing.T) {
 	if all, err := s.List(ctx); err != nil || len(all) != 20 || reads != 40 {
 		t.Errorf("%d lists, %d reads, %v", len(all), reads, err)
 	}
+}
+
+// onDisk is img with its layers compressed once and for all.
+func onDisk(ctx context.Context, t *testing.T, img v1.Image) v1.Image {
+	t.Helper()
+	s := open(t.TempDir())
+	if err := s.Ingest(ctx, tag("x"), img, true); err != nil {
+		t.Fatal(err)
+	}
+	l := must(s.Create(ctx, tag("x"), index(describe(img, "")), store.CreateOptions{}))
+	return must(l.Child(must(img.Digest()))).(v1.Image)
 }
 
 // clone makes another folder with the files of dir.

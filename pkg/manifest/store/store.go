@@ -200,9 +200,7 @@ func (s *Store) commit(ctx context.Context, dir string, tag name.Tag, old List, 
 		if err := s.write(dir, doc, raw, encoded); err != nil {
 			return List{}, err
 		}
-		if err := s.dropIndex(dir, old, doc); err != nil {
-			return List{}, err
-		}
+		s.dropIndex(dir, old, doc)
 	}
 	return s.list(dir, tag, doc, encoded, next), nil
 }
@@ -218,12 +216,12 @@ func (s *Store) write(dir string, doc document, raw, encoded []byte) error {
 }
 
 // dropIndex removes the blob of an index that has just been replaced, unless
-// the new one points at it, or at an index that might.
-func (s *Store) dropIndex(dir string, old List, doc document) error {
-	if old.document == nil || doc.mayNeed(old.digest) {
-		return nil
+// the new one points at it, or at an index that might. The list is written by
+// now: a blob that stays is no failure, Prune drops it.
+func (s *Store) dropIndex(dir string, old List, doc document) {
+	if old.document != nil && !doc.mayNeed(old.digest) {
+		_ = s.o.FS.Remove(blobPath(dir, old.digest))
 	}
-	return s.o.FS.Remove(blobPath(dir, old.digest))
 }
 
 // prepare makes dir a layout without an index.json.
