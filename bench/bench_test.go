@@ -2,7 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -121,6 +124,62 @@ func checkReport(t *testing.T, rep report) {
 	}
 	if len(parsed.Missing) != 1 || len(parsed.Workloads) != 2 || parsed.Workloads[0].Rows[0].Summary.WallRatio != 1 {
 		t.Errorf("the document says %+v", parsed)
+	}
+}
+
+// A row counts what its tool does: neither the preparation nor the check, and a
+// result that the check refuses is no sample.
+func TestTurn(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("the measuring program is for Unix")
+	}
+	l, err := newLab(t.Context(), options{scale: 1, multipack: "/bin/echo", peers: []*tool{{Name: "pack", Path: "/bin/sh"}}})
+	defer func() {
+		if err := l.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed := func(ctx context.Context, r *run) error {
+		images, err := plain(r.id, 64, linux("amd64")...)
+		if err != nil {
+			return err
+		}
+		return pushImages(ctx, []string{r.out()}, images)
+	}
+	w := workload{
+		id: "t", title: "test", steps: []string{"say", "say again", "sing"},
+		check: func(ctx context.Context, r *run, step int) error {
+			if err := checkIndex(ctx, r.out(), 1, 1); err == nil {
+				return errors.New("an image passes for an index")
+			}
+			return checkOutput(r, []string{"one", "two", "three"}[step])
+		},
+		contenders: []contender{
+			{tool: multipackName, prepare: seed, steps: func(*run) [][]command { return [][]command{{cmd("one")}, {cmd("one")}, nil} }},
+			{tool: "pack", lacks: "no voice"},
+			{tool: "crane"},
+		},
+	}
+	res, err := l.measure(t.Context(), w, 2, io.Discard)
+	if err != nil || len(res.Rows) != 6 {
+		t.Fatalf("%d rows, %v", len(res.Rows), err)
+	}
+	say, again := res.Rows[0], res.Rows[2]
+	if len(say.Samples) != 2 || len(say.Samples[0].Requests) != 0 || say.Samples[0].Up != 0 {
+		t.Errorf("say: %+v", say)
+	}
+	if len(again.Samples) != 0 || again.Error != "round 1: wrong result: 'two' is not in the output" {
+		t.Errorf("say again: %+v", again)
+	}
+	if lacks := res.Rows[1]; lacks.Lacks != "no voice" || len(lacks.Samples) != 0 {
+		t.Errorf("a tool that cannot: %+v", lacks)
+	}
+	if blobs, err := l.near.content(); err != nil || len(blobs) != 0 {
+		t.Errorf("left in the registry: %v, %v", blobs, err)
 	}
 }
 

@@ -125,12 +125,13 @@ func (l *lab) turn(ctx context.Context, w workload, c contender, round int, rows
 		if err != nil {
 			return broken(i, err)
 		}
+		got := sample{cost: took, traffic: l.traffic().minus(before)} // before the check, which asks the registry too
 		if w.check != nil && !c.partial {
 			if err := w.check(ctx, r, i); err != nil {
 				return broken(i, fmt.Errorf("wrong result: %w", err))
 			}
 		}
-		rows[i].Samples = append(rows[i].Samples, sample{cost: took, traffic: l.traffic().minus(before)})
+		rows[i].Samples = append(rows[i].Samples, got)
 	}
 	return r.remove()
 }
