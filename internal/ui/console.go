@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/heroku/color"
+
+	"github.com/multipack/multipack/internal/visible"
 )
 
 // Options say how a Console behaves; they are fixed for one run.
@@ -18,8 +20,9 @@ type Options struct {
 	Color, ColorOut bool
 	// Terminal is set where stderr is a terminal: progress is drawn as bars.
 	Terminal bool
-	// Width is the terminal's width in columns, 0 where there is none.
-	Width int
+	// Width is the terminal's width in columns where stderr is one, OutWidth where
+	// stdout is; else 0.
+	Width, OutWidth int
 	// Quiet silences notes and progress, never results, warnings or errors.
 	Quiet bool
 	// Verbose shows debug lines.
@@ -50,7 +53,7 @@ func New(o Options) *Console {
 func (c *Console) Out() io.Writer { return c.o.Out }
 
 // Width is the terminal's width in columns, 0 where stdout is no terminal.
-func (c *Console) Width() int { return c.o.Width }
+func (c *Console) Width() int { return c.o.OutWidth }
 
 // Verbose reports whether debug lines are shown.
 func (c *Console) Verbose() bool { return c.o.Verbose }
@@ -93,9 +96,9 @@ func (c *Console) Error(format string, args ...any) {
 }
 
 // line colours the prefix only, so that a message can be searched for as it
-// stands. Control characters are made visible: texts come from the network.
+// stands.
 func (c *Console) line(prefix string, col *color.Color, format string, args ...any) {
-	msg := Visible(fmt.Sprintf(format, args...))
+	msg := lines(fmt.Sprintf(format, args...))
 	if c.o.Color && col != nil {
 		if prefix == "" {
 			msg = col.Sprint(msg)
@@ -114,6 +117,17 @@ func (c *Console) line(prefix string, col *color.Color, format string, args ...a
 		w = c.above
 	}
 	fmt.Fprintln(w, stamp+prefix+msg)
+}
+
+// lines is a message whose control characters are made visible: texts come from
+// the network. Several errors that are joined stand below each other; the lines
+// after the first are set in, so that none can pass for a message of its own.
+func lines(msg string) string {
+	all := strings.Split(strings.TrimRight(msg, "\n"), "\n")
+	for i, l := range all {
+		all[i] = visible.Text(l)
+	}
+	return strings.Join(all, "\n  ")
 }
 
 // Paint colours a part of what goes to stdout, where colour is on there.
@@ -144,26 +158,4 @@ var pens = map[Pen][]color.Attribute{
 	Bad:     {color.FgRed},
 	Changed: {color.FgYellow},
 	Key:     {color.FgCyan},
-}
-
-// Visible replaces control and escape characters, except line feed and tab, by
-// their Go escapes, so that a text from an image cannot drive the terminal.
-func Visible(s string) string {
-	unsafe := func(r rune) bool {
-		return r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r <= 0x9f || r == 0x2028 || r == 0x2029 ||
-			r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0xfffd
-	}
-	if strings.IndexFunc(s, unsafe) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if unsafe(r) {
-			q := fmt.Sprintf("%+q", r)
-			b.WriteString(q[1 : len(q)-1])
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }
