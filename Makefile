@@ -31,7 +31,7 @@ race: samples ## all tests with the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on ./...
 
 lint: $(TOOLS)/staticcheck $(TOOLS)/revive ## gofmt, vet, staticcheck, revive
-	@test -z "$$(gofmt -l cmd internal pkg acceptance testhelpers samples)" || { gofmt -l cmd internal pkg acceptance testhelpers samples; exit 1; }
+	@test -z "$$(gofmt -l bench cmd internal pkg acceptance testhelpers samples)" || { gofmt -l bench cmd internal pkg acceptance testhelpers samples; exit 1; }
 	$(GO) vet ./...
 	$(TOOLS)/staticcheck ./...
 	$(TOOLS)/revive -config revive.toml -set_exit_status ./...
@@ -42,6 +42,13 @@ fuzz: ## fuzz every parser for FUZZTIME each
 			echo "== $$pkg $$name"; $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null; \
 		done; \
 	done
+
+stress: samples ## what takes long: every interleaving of three writers, many processes on one tag
+	MULTIPACK_STRESS=1 $(GO) test -timeout 60m -run 'TestModelThree' ./pkg/announce
+	MULTIPACK_STRESS=1 $(GO) test -timeout 60m -run 'TestAppend' ./acceptance
+
+bench: ## measure multipack and the peers on PATH (BENCHARGS: see `go run ./bench -h`)
+	$(GO) run ./bench $(BENCHARGS)
 
 docs: ## write the command reference and the man pages
 	$(GO) run ./internal/commands/reference docs
