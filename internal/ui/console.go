@@ -58,8 +58,16 @@ func (c *Console) Width() int { return c.o.OutWidth }
 // Verbose reports whether debug lines are shown.
 func (c *Console) Verbose() bool { return c.o.Verbose }
 
-// Result writes one line of result to stdout.
-func (c *Console) Result(line string) { fmt.Fprintln(c.o.Out, line) }
+// Result writes one line of result to stdout: as it is, but for a terminal with
+// control characters made visible.
+func (c *Console) Result(line string) {
+	if c.o.OutWidth > 0 {
+		line = visible.Text(line)
+	}
+	c.write(line + "\n")
+}
+
+func (c *Console) write(text string) { fmt.Fprint(c.o.Out, text) }
 
 // Note is a line about what happens; -q silences it.
 func (c *Console) Note(format string, args ...any) {
@@ -132,7 +140,7 @@ func lines(msg string) string {
 
 // Paint colours a part of what goes to stdout, where colour is on there.
 func (c *Console) Paint(p Pen, s string) string {
-	if !c.o.ColorOut || s == "" {
+	if !c.o.ColorOut || s == "" || p == Plain {
 		return s
 	}
 	return color.New(pens[p]...).Sprint(s)
@@ -143,7 +151,8 @@ type Pen int
 
 // The meanings.
 const (
-	Strong Pen = iota
+	Plain Pen = iota
+	Strong
 	Faint
 	Good
 	Bad

@@ -113,7 +113,7 @@ func encodeTOML(w io.Writer, v any) error {
 // blockStyle takes JSON's braces and quotes off, where YAML does not need them.
 func blockStyle(n *yaml.Node) {
 	n.Style &^= yaml.FlowStyle
-	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" && visible.Text(n.Value) == n.Value {
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" && visible.Text(n.Value) == n.Value && !oldBool[strings.ToLower(n.Value)] {
 		n.Style &^= yaml.DoubleQuotedStyle
 	}
 	for _, c := range n.Content {
