@@ -39,7 +39,7 @@ func (s *session) report(err error) int {
 	if s.globals.output == ui.JSON {
 		var doc errorDocument
 		doc.Error.Code, doc.Error.Kind = kind.ExitCode(), kind.String()
-		doc.Error.Message, doc.Error.Hint = ui.Visible(message), ui.Visible(hint)
+		doc.Error.Message, doc.Error.Hint = message, hint
 		_ = ui.WriteDocument(s.app.Out, ui.JSON, doc)
 	}
 	console.Error("%s", message)

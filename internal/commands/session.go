@@ -49,20 +49,15 @@ func documents(cmd *cobra.Command) *cobra.Command {
 }
 
 func (s *session) newConsole() *ui.Console {
+	dull := s.globals.noColor || s.app.Getenv("NO_COLOR") != "" || s.app.Getenv("TERM") == "dumb"
 	outFile, errFile := terminal(s.app.Out), terminal(s.app.Err)
 	o := ui.Options{
 		Out: s.app.Out, Err: s.app.Err, Now: s.app.Now,
 		Quiet: s.globals.quiet, Verbose: s.globals.verbose, Timestamps: s.globals.timestamps,
 		Terminal: errFile != nil && s.app.Getenv("TERM") != "dumb",
-		Color:    s.globals.forceColor || errFile != nil && !s.globals.noColor && s.app.Getenv("NO_COLOR") == "" && s.app.Getenv("TERM") != "dumb",
-	}
-	o.ColorOut = s.globals.forceColor || o.Color && outFile != nil
-	for _, f := range []*os.File{outFile, errFile} {
-		if f != nil && o.Width == 0 {
-			if w, _, err := term.GetSize(int(f.Fd())); err == nil {
-				o.Width = w
-			}
-		}
+		Color:    s.globals.forceColor || errFile != nil && !dull,
+		ColorOut: s.globals.forceColor || outFile != nil && !dull,
+		Width:    width(errFile), OutWidth: width(outFile),
 	}
 	return ui.New(o)
 }
@@ -73,6 +68,18 @@ func terminal(w any) *os.File {
 		return f
 	}
 	return nil
+}
+
+// width is the number of columns of a terminal; 0 where there is none.
+func width(terminal *os.File) int {
+	if terminal == nil {
+		return 0
+	}
+	columns, _, err := term.GetSize(int(terminal.Fd()))
+	if err != nil {
+		return 0
+	}
+	return columns
 }
 
 // consoleOrPlain is the console, also where the flags could not be read.

@@ -154,25 +154,6 @@ func TestRenderShowsNoControlCharacters(t *testing.T) {
 	}
 }
 
-func TestVisible(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"":             "",
-		"plain é 日本 🎉": "plain é 日本 🎉",
-		"a\x00\x1b[0m": `a\x00\x1b[0m`,
-		"\u202eevil":   `\u202eevil`,
-		"\u009b31m":    `\u009b31m`,
-		"\xff\x9b":     `\xff\x9b`,
-		"zero\u200b":   `zero\u200b`,
-		"\ufffd":       "\ufffd",
-		`back\slash'"`: `back\slash'"`,
-	} {
-		if got := inspect.Visible(in); got != want {
-			t.Errorf("Visible(%q) = %s, want %s", in, got, want)
-		}
-	}
-}
-
 func TestImageReadsAll(t *testing.T) {
 	t.Parallel()
 	all := labels(t, "a")

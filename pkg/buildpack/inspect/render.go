@@ -6,6 +6,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/internal/visible"
 	"github.com/multipack/multipack/pkg/buildpack"
 )
 
@@ -33,14 +34,14 @@ type Text struct {
 func Render(info Info, t Text) (string, error) {
 	var b strings.Builder
 	if info.Kind == buildpack.KindExtension {
-		fmt.Fprintf(&b, "Inspecting extension: '%s'\n\n%s:\n\nExtension:\n%s\n", Visible(t.Ref), t.Location, table(info.Modules))
+		fmt.Fprintf(&b, "Inspecting extension: '%s'\n\n%s:\n\nExtension:\n%s\n", visible.Text(t.Ref), t.Location, table(info.Modules))
 		return b.String(), nil
 	}
 	order, err := detectionOrder(info, t.Depth)
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintf(&b, "Inspecting buildpack: '%s'\n\n%s:\n\nStacks:\n", Visible(t.Ref), t.Location)
+	fmt.Fprintf(&b, "Inspecting buildpack: '%s'\n\n%s:\n\nStacks:\n", visible.Text(t.Ref), t.Location)
 	for _, s := range info.Stacks {
 		writeStack(&b, s, t.Mixins)
 	}
@@ -53,7 +54,7 @@ func Render(info Info, t Text) (string, error) {
 }
 
 func writeStack(b *strings.Builder, s buildpack.Stack, mixins bool) {
-	fmt.Fprintf(b, "  ID: %s\n    Mixins:\n", Visible(s.ID))
+	fmt.Fprintf(b, "  ID: %s\n    Mixins:\n", visible.Text(s.ID))
 	switch {
 	case !mixins:
 		b.WriteString("      (omitted)\n")
@@ -61,7 +62,7 @@ func writeStack(b *strings.Builder, s buildpack.Stack, mixins bool) {
 		b.WriteString("      (none)\n")
 	default:
 		for _, m := range s.Mixins {
-			fmt.Fprintf(b, "      %s\n", Visible(m))
+			fmt.Fprintf(b, "      %s\n", visible.Text(m))
 		}
 	}
 }
@@ -72,7 +73,7 @@ func table(modules []Module) string {
 	w := tabwriter.NewWriter(&b, 0, 0, 8, ' ', 0)
 	fmt.Fprint(w, "  ID\tNAME\tVERSION\tHOMEPAGE\n")
 	for _, m := range modules {
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", Visible(m.ID), orDash(m.Name), Visible(m.Version), orDash(m.Homepage))
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", visible.Text(m.ID), orDash(m.Name), visible.Text(m.Version), orDash(m.Homepage))
 	}
 	_ = w.Flush() // a strings.Builder takes everything
 	return strings.TrimSuffix(b.String(), "\n")
@@ -82,7 +83,7 @@ func orDash(s string) string {
 	if s == "" {
 		return "-"
 	}
-	return Visible(s)
+	return visible.Text(s)
 }
 
 func detectionOrder(info Info, depth int) (string, error) {
@@ -123,7 +124,7 @@ func (p *orderPrinter) order(order buildpack.Order, prefix string, level int) er
 func (p *orderPrinter) ref(ref buildpack.Ref, prefix string, last bool, level int) error {
 	module, ok := p.info.module(ref.ID, ref.Version)
 	if !ok {
-		return fault.New(fault.Failed, "writing the detection order: missing buildpack '%s' from layer metadata", Visible(ref.FullName()))
+		return fault.New(fault.Failed, "writing the detection order: missing buildpack '%s' from layer metadata", visible.Text(ref.FullName()))
 	}
 	marks := ""
 	if ref.Optional {
@@ -135,7 +136,7 @@ func (p *orderPrinter) ref(ref buildpack.Ref, prefix string, last bool, level in
 		marks += "[cyclic]"
 	}
 	branch, below := branches(last)
-	fmt.Fprintf(p.w, "%s%s%s\t%s\n", prefix, branch, Visible(key), marks)
+	fmt.Fprintf(p.w, "%s%s%s\t%s\n", prefix, branch, visible.Text(key), marks)
 	if cyclic {
 		return nil
 	}
