@@ -87,7 +87,7 @@ func newRoot(s *session) *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageTemplate(usageTemplate)
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)
-	root.AddCommand(newBuildpack(s), newVersion(s), newPluginMetadata(s))
+	root.AddCommand(newBuildpack(s), newManifest(s), newVersion(s), newPluginMetadata(s))
 	return root
 }
 

@@ -72,6 +72,7 @@ func (s *session) opener() (source.Opener, error) {
 	return source.New(source.Deps{
 		Registry: client,
 		Daemon:   func(ctx context.Context) (source.Daemon, error) { return s.engine(ctx) },
+		Lists:    s,
 		Stdin:    s.app.In,
 		Gzip: func(w io.Writer) (io.WriteCloser, error) {
 			return gzip.NewWriterLevel(w, gzip.BestSpeed)
