@@ -44,7 +44,45 @@ func Images(ctx context.Context, o Opened) ([]PlatformImage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading '%s': %w", o.Ref, err)
 	}
-	return load(ctx, o, all)
+	all, err = load(ctx, o, all, func(child) bool { return true })
+	return images(all), err
+}
+
+// Listing is what Images gives, before it is opened.
+type Listing struct {
+	opened Opened
+	all    []child
+}
+
+// List finds the images of o as Images does. It opens only those whose entries
+// do not say a platform, and what an engine saved, which is at hand already.
+func List(ctx context.Context, o Opened) (Listing, error) {
+	all, err := children(ctx, o)
+	if err != nil {
+		return Listing{}, fmt.Errorf("reading '%s': %w", o.Ref, err)
+	}
+	all, err = load(ctx, o, all, func(c child) bool { return c.Platform.IsZero() || o.Ref.Kind == reference.Daemon })
+	return Listing{opened: o, all: all}, err
+}
+
+// Platforms are those of the images, in the index's order.
+func (l Listing) Platforms() []platform.Platform {
+	out := make([]platform.Platform, len(l.all))
+	for i, c := range l.all {
+		out[i] = c.Platform
+	}
+	return out
+}
+
+// Open opens the images at the given positions of Platforms. One that is not
+// there is a fault.NotFound.
+func (l Listing) Open(ctx context.Context, at ...int) ([]PlatformImage, error) {
+	chosen := make([]child, len(at))
+	for i, n := range at {
+		chosen[i] = l.all[n]
+	}
+	chosen, err := load(ctx, l.opened, chosen, func(child) bool { return true })
+	return images(chosen), err
 }
 
 // child is an image that may not be opened yet.
@@ -53,12 +91,25 @@ type child struct {
 	open func() (v1.Image, error)
 }
 
-// load opens the images of cs that are not open yet, a bounded number at once.
-func load(ctx context.Context, o Opened, cs []child) ([]PlatformImage, error) {
+func images(cs []child) []PlatformImage {
+	var out []PlatformImage
+	for _, c := range cs {
+		out = append(out, c.PlatformImage)
+	}
+	return out
+}
+
+// load gives cs with the images opened that which asks for, a bounded number at
+// once. Of those it leaves out what is no image, and what an engine did not save.
+func load(ctx context.Context, o Opened, cs []child, which func(child) bool) ([]child, error) {
 	errs := make([]error, len(cs))
+	asked := make([]bool, len(cs))
 	var group errgroup.Group
 	group.SetLimit(opens)
 	for i := range cs {
+		if asked[i] = which(cs[i]); !asked[i] {
+			continue
+		}
 		group.Go(func() error {
 			if errs[i] = context.Cause(ctx); errs[i] == nil {
 				errs[i] = cs[i].load()
@@ -67,14 +118,14 @@ func load(ctx context.Context, o Opened, cs []child) ([]PlatformImage, error) {
 		})
 	}
 	_ = group.Wait()
-	var out []PlatformImage
+	var out []child
 	for i, c := range cs {
 		if o.Ref.Kind == reference.Daemon && fault.Is(errs[i], fault.NotFound) {
 			errs[i] = nil
 			continue
 		}
-		if c.Image != nil {
-			out = append(out, c.PlatformImage)
+		if c.Image != nil || !asked[i] {
+			out = append(out, c)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -218,35 +269,18 @@ func OpenFor(ctx context.Context, opener Opener, ref reference.Ref, p platform.P
 }
 
 func pick(ctx context.Context, o Opened, want platform.Platform) (PlatformImage, error) {
-	all, err := children(ctx, o)
+	list, err := List(ctx, o)
 	if err != nil {
-		return PlatformImage{}, fmt.Errorf("reading '%s': %w", o.Ref, err)
-	}
-	if len(all) == 1 && all[0].Image != nil && all[0].Platform.Arch == "" {
-		return all[0].PlatformImage, nil
-	}
-	// Only entries that do not say their platform are opened to learn it.
-	var silent []child
-	var at []int
-	for i, c := range all {
-		if c.Platform.IsZero() {
-			silent, at = append(silent, c), append(at, i)
-		}
-	}
-	if _, err := load(ctx, o, silent); err != nil {
 		return PlatformImage{}, err
 	}
-	for i, c := range silent {
-		all[at[i]] = c
+	if len(list.all) == 1 && list.all[0].Image != nil && list.all[0].Platform.Arch == "" {
+		return list.all[0].PlatformImage, nil
 	}
-	best := bestFor(all, want)
+	best := bestFor(list.all, want)
 	if best < 0 {
-		return PlatformImage{}, missing(o, all, want)
+		return PlatformImage{}, missing(o, list.all, want)
 	}
-	found, err := load(ctx, o, all[best:best+1])
-	if err == nil && len(found) == 0 {
-		err = missing(o, nil, want)
-	}
+	found, err := list.Open(ctx, best)
 	if err != nil {
 		return PlatformImage{}, err
 	}

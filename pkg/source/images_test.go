@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -137,5 +138,31 @@ func TestSparse(t *testing.T) {
 	}
 	if _, err := source.Images(t.Context(), opened(t, source.Deps{}, "oci:"+dir)); !fault.Is(err, fault.NotFound) {
 		t.Errorf("all children: %v", err)
+	}
+}
+
+// TestList: what is listed need not be there before it is opened.
+func TestList(t *testing.T) {
+	t.Parallel()
+	amd, arm, silent := image("linux/amd64"), image("linux/arm64"), image("linux/s390x")
+	dir := layoutOf(t, index(entry(amd, "linux/amd64"), attestation(amd), entry(arm, "linux/arm64"),
+		mutate.IndexAddendum{Add: silent, Descriptor: v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: must(silent.Digest()), Size: must(silent.Size())}}))
+	must(0, os.Remove(filepath.Join(dir, "blobs", "sha256", must(arm.Digest()).Hex)))
+	list, err := source.List(t.Context(), opened(t, source.Deps{}, "oci:"+dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []platform.Platform{plat("linux/amd64"), plat("linux/arm64"), plat("linux/s390x")}
+	if got := list.Platforms(); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	got, err := list.Open(t.Context(), 2, 0)
+	if err != nil || len(got) != 2 || got[0].Platform != want[2] || got[1].Platform != want[0] {
+		t.Fatalf("got %v, %v", got, err)
+	}
+	same(t, got[0].Image, silent)
+	same(t, got[1].Image, amd)
+	if _, err := list.Open(t.Context(), 0, 1); !fault.Is(err, fault.NotFound) {
+		t.Errorf("the absent child: %v", err)
 	}
 }
