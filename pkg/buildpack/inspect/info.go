@@ -26,7 +26,8 @@ type Info struct {
 	Homepage    string    `json:"homepage,omitempty" yaml:"homepage,omitempty" toml:"homepage,omitempty"`
 	Keywords    []string  `json:"keywords,omitempty" yaml:"keywords,omitempty" toml:"keywords,omitempty"`
 	Licenses    []License `json:"licenses,omitempty" yaml:"licenses,omitempty" toml:"licenses,omitempty"`
-	// Platform is os/arch[/variant][:osversion] as the config has it.
+	// Platform is os/arch[/variant][:osversion] as the config has it; whoever
+	// found the image in an index puts in what the index says.
 	Platform string `json:"platform" yaml:"platform" toml:"platform"`
 	// Created is the config's time, RFC 3339, "" when it has none.
 	Created string `json:"created,omitempty" yaml:"created,omitempty" toml:"created,omitempty"`
@@ -39,8 +40,17 @@ type Info struct {
 	Order   buildpack.Order    `json:"order,omitempty" yaml:"order,omitempty" toml:"order,omitempty"`
 	// Modules are all modules, by id and version.
 	Modules []Module `json:"modules" yaml:"modules" toml:"modules"`
+	// Layers are all layers of the image, in its order, modules' or not.
+	Layers []Layer `json:"layers" yaml:"layers" toml:"layers"`
 	// Labels are the image's labels, unparsed.
 	Labels map[string]string `json:"labels" yaml:"labels" toml:"labels"`
+}
+
+// Layer is one blob of the image. Size is its length as it is stored, in bytes.
+type Layer struct {
+	Digest string `json:"digest" yaml:"digest" toml:"digest"`
+	DiffID string `json:"diff_id,omitempty" yaml:"diff_id,omitempty" toml:"diff_id,omitempty"`
+	Size   int64  `json:"size" yaml:"size" toml:"size"`
 }
 
 // License is one of the package's licenses.
@@ -98,9 +108,12 @@ func Image(img v1.Image) (Info, error) {
 	if err := info.readDigests(img); err != nil {
 		return Info{}, err
 	}
-	if info.Modules, err = modules(img, config, layers); err != nil {
-		return Info{}, err
+	manifest, err := img.Manifest()
+	if err != nil {
+		return Info{}, fmt.Errorf("reading a package's manifest: %w", err)
 	}
+	info.Layers = blobs(manifest, config)
+	info.Modules = modules(info.Layers, layers)
 	if main, ok := info.module(info.ID, info.Version); ok {
 		info.Targets, info.Order = main.Targets, main.Order
 	}
@@ -120,16 +133,23 @@ func (i *Info) readDigests(img v1.Image) error {
 	return nil
 }
 
-func modules(img v1.Image, config *v1.ConfigFile, layers buildpack.Layers) ([]Module, error) {
-	manifest, err := img.Manifest()
-	if err != nil {
-		return nil, fmt.Errorf("reading a package's manifest: %w", err)
-	}
-	blobs := map[string]v1.Descriptor{}
-	for i, h := range config.RootFS.DiffIDs {
-		if i < len(manifest.Layers) {
-			blobs[h.String()] = manifest.Layers[i]
+// blobs are the manifest's layers, each with the config's word for its content.
+func blobs(manifest *v1.Manifest, config *v1.ConfigFile) []Layer {
+	out := make([]Layer, len(manifest.Layers))
+	for i, d := range manifest.Layers {
+		out[i] = Layer{Digest: d.Digest.String(), Size: d.Size}
+		if i < len(config.RootFS.DiffIDs) {
+			out[i].DiffID = config.RootFS.DiffIDs[i].String()
 		}
+	}
+	return out
+}
+
+// modules are those that the label names, each with the blob that it is in.
+func modules(blobs []Layer, layers buildpack.Layers) []Module {
+	byDiffID := map[string]Layer{}
+	for _, blob := range blobs {
+		byDiffID[blob.DiffID] = blob
 	}
 	out := []Module{}
 	for _, id := range slices.Sorted(maps.Keys(layers)) {
@@ -142,13 +162,13 @@ func modules(img v1.Image, config *v1.ConfigFile, layers buildpack.Layers) ([]Mo
 			if l.API != nil {
 				m.API = *l.API
 			}
-			if blob, ok := blobs[l.LayerDiffID]; ok {
-				m.Layer, m.Size = blob.Digest.String(), blob.Size
+			if l.LayerDiffID != "" {
+				m.Layer, m.Size = byDiffID[l.LayerDiffID].Digest, byDiffID[l.LayerDiffID].Size
 			}
 			out = append(out, m)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // module finds a module; a reference without version means the only version there is.

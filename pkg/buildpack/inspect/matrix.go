@@ -16,8 +16,21 @@ type Matrix struct {
 	Platforms []string `json:"platforms" yaml:"platforms" toml:"platforms"`
 	// Rows are by id and version.
 	Rows []Row `json:"modules" yaml:"modules" toml:"modules"`
+	// Totals are as many as Platforms.
+	Totals []Total `json:"totals" yaml:"totals" toml:"totals"`
+	// UniqueSize is the bytes of all layers of all platforms, each counted once:
+	// what a registry stores of them.
+	UniqueSize int64 `json:"unique_size" yaml:"unique_size" toml:"unique_size"`
 	// Differences are what is not the same on every platform, in a fixed order.
 	Differences []Difference `json:"differences" yaml:"differences" toml:"differences"`
+}
+
+// Total is one platform's image as a whole.
+type Total struct {
+	Modules int `json:"modules" yaml:"modules" toml:"modules"`
+	Layers  int `json:"layers" yaml:"layers" toml:"layers"`
+	// Size is the bytes of its layers, each counted once.
+	Size int64 `json:"size" yaml:"size" toml:"size"`
 }
 
 // Row is one module of the matrix.
@@ -47,7 +60,8 @@ type Difference struct {
 	// What is "package", "module", "api", "order", "targets", "stacks", "name",
 	// "homepage", "label" or, from Diff, "layer".
 	What string `json:"what" yaml:"what" toml:"what"`
-	// Module is the id@version it is about; "" is the package as a whole.
+	// Module is the id@version it is about; "" is the package as a whole. Of a
+	// module that is missing somewhere, what differs among the others counts too.
 	Module string `json:"module,omitempty" yaml:"module,omitempty" toml:"module,omitempty"`
 	// Label is the label's name where What is "label".
 	Label string `json:"label,omitempty" yaml:"label,omitempty" toml:"label,omitempty"`
@@ -61,9 +75,14 @@ func (m Matrix) Skew() bool { return len(m.Differences) > 0 }
 // NewMatrix compares packages of several platforms. With fewer than two there
 // are no differences.
 func NewMatrix(infos []Info) Matrix {
-	m := Matrix{Rows: []Row{}, Differences: []Difference{}}
+	m := Matrix{Platforms: []string{}, Rows: []Row{}, Totals: []Total{}, Differences: []Difference{}}
+	everywhere := map[string]bool{}
 	for _, info := range infos {
 		m.Platforms = append(m.Platforms, info.Platform)
+		m.Totals = append(m.Totals, Total{
+			Modules: len(info.Modules), Layers: len(info.Layers), Size: distinct(info.Layers, map[string]bool{}),
+		})
+		m.UniqueSize += distinct(info.Layers, everywhere)
 	}
 	m.compare("package", "", values(infos, func(i Info) string { return i.FullName() }))
 	for _, key := range moduleKeys(infos) {
@@ -72,6 +91,18 @@ func NewMatrix(infos []Info) Matrix {
 	m.compare("stacks", "", values(infos, func(i Info) string { return compact(i.Stacks) }))
 	m.compareLabels(infos)
 	return m
+}
+
+// distinct is the bytes of the layers that were not seen yet.
+func distinct(layers []Layer, seen map[string]bool) int64 {
+	var n int64
+	for _, l := range layers {
+		if !seen[l.Digest] {
+			seen[l.Digest] = true
+			n += l.Size
+		}
+	}
+	return n
 }
 
 // compare notes a difference, and reports whether there is one.
@@ -116,22 +147,24 @@ func (m *Matrix) addRow(infos []Info, key moduleKey) {
 	row := Row{ID: key.id, Version: key.version, Cells: make([]Cell, len(infos))}
 	name := key.id + "@" + key.version
 	present := make([]string, len(infos))
-	var having []Info
+	found := make([]Module, len(infos))
 	for i, info := range infos {
 		if mod, ok := info.exactly(key); ok {
 			row.Cells[i] = Cell{Present: true, API: mod.API, DiffID: mod.DiffID, Layer: mod.Layer, Size: mod.Size}
-			present[i] = key.version
-			having = append(having, info)
+			present[i], found[i] = key.version, mod
 		}
 	}
 	row.Skew = m.compare("module", name, present)
-	if !row.Skew {
-		for _, field := range moduleFields {
-			all := values(having, func(i Info) string {
-				mod, _ := i.exactly(key)
-				return field.value(mod)
-			})
-			row.Skew = m.compare(field.name, name, all) || row.Skew
+	for _, field := range moduleFields {
+		all, having := make([]string, len(infos)), []string{}
+		for i, mod := range found {
+			if row.Cells[i].Present {
+				all[i] = field.value(mod)
+				having = append(having, all[i])
+			}
+		}
+		if !same(having) {
+			row.Skew = m.compare(field.name, name, all)
 		}
 	}
 	m.Rows = append(m.Rows, row)
