@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -59,11 +60,18 @@ func (b *answerBody) Close() error {
 	return err
 }
 
+// ErrContent marks content of a registry that is not what its descriptor
+// promises, or not what can be read as a manifest.
+var ErrContent = errors.New("the content is not what its descriptor says")
+
 // contentError says that content is not what its descriptor promises. No
 // further try mends it.
 type contentError struct{ msg string }
 
 func (e *contentError) Error() string { return e.msg }
+
+// Is makes errors.Is(err, ErrContent) true.
+func (e *contentError) Is(target error) bool { return target == ErrContent }
 
 // verifier passes content on while it compares it with a descriptor. What would
 // complete wrong content is held back, so that nobody takes it for whole.

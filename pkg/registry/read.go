@@ -272,6 +272,25 @@ func (c *Client) HasBlob(ctx context.Context, repo name.Repository, h v1.Hash) (
 	return false, c.fail(ctx, repo.Registry, err, "looking up blob %s of %s", h, quote(repo))
 }
 
+// BlobSize asks for the size in bytes of a blob of repo, -1 where the registry
+// does not say, without reading it. It is asked of the registry itself, never of
+// a mirror. A blob that is not there is a fault.NotFound.
+func (c *Client) BlobSize(ctx context.Context, repo name.Repository, h v1.Hash) (int64, error) {
+	s, err := c.session(ctx, repo, pull(repo))
+	var resp *http.Response
+	if err == nil {
+		resp, err = s.send(ctx, call{method: http.MethodHead, path: blobPath(repo, h)})
+	}
+	if err == nil {
+		defer drain(resp)
+		err = expect(resp, http.StatusOK)
+	}
+	if err != nil {
+		return 0, c.fail(ctx, repo.Registry, err, "looking up blob %s of %s", h, quote(repo))
+	}
+	return resp.ContentLength, nil
+}
+
 func (s *session) hasBlob(ctx context.Context, repo name.Repository, h v1.Hash) (bool, error) {
 	resp, err := s.send(ctx, call{method: http.MethodHead, path: blobPath(repo, h)})
 	if err != nil {

@@ -3,6 +3,7 @@ package registry_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -175,6 +176,37 @@ func TestDownloadIsVerified(t *testing.T) {
 	_, err = io.ReadAll(rc)
 	wantKind(t, err, fault.Failed)
 	wantText(t, err.Error(), "the content's digest is")
+	if !errors.Is(err, registry.ErrContent) {
+		t.Errorf("%v is no ErrContent", err)
+	}
+}
+
+func TestBlobSize(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, start func(...regtest.Option) *regtest.Registry) {
+		r := start()
+		c := newClient(t, registry.Config{})
+		_, layer := realImage(t, c, r.Repo("a").Tag("1"))
+		rc, err := c.Blob(t.Context(), r.Repo("a"), layer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rc.Close()
+		want, err := io.Copy(io.Discard, rc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Reset()
+		if got, err := c.BlobSize(t.Context(), r.Repo("a"), layer); err != nil || got != want || r.Count("GET", "/blobs/") != 0 {
+			t.Errorf("%d of %d bytes: %v", got, want, err)
+		}
+		if _, err := c.BlobSize(t.Context(), r.Repo("a"), sum([]byte("none"))); !fault.Is(err, fault.NotFound) {
+			t.Errorf("%v", err)
+		}
+		if _, err := c.BlobSize(t.Context(), r.Repo("b"), layer); !fault.Is(err, fault.NotFound) {
+			t.Errorf("in another repository: %v", err)
+		}
+	})
 }
 
 func TestOpen(t *testing.T) {
