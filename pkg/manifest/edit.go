@@ -91,15 +91,11 @@ func (i Index) Edit(s Selector, fn func(v1.Descriptor) v1.Descriptor) (Index, er
 	}
 	n := at[0]
 	old := i.entries[n].Entry
-	raw, err := editRaw(old.Raw, old.Descriptor, fn(cloneDescriptor(old.Descriptor)))
+	next, err := old.Edit(fn)
 	if err != nil {
 		return i, fmt.Errorf("editing '%s': %w", s, err)
 	}
-	next, err := parseEntry(raw)
-	if err != nil {
-		return i, fmt.Errorf("editing '%s': %w", s, err)
-	}
-	if string(raw) == string(old.Raw) {
+	if string(next.Raw) == string(old.Raw) {
 		return i, nil
 	}
 	if next.HasPlatform() && next.Platform != old.Platform {
@@ -112,6 +108,16 @@ func (i Index) Edit(s Selector, fn func(v1.Descriptor) v1.Descriptor) (Index, er
 	entries := slices.Clone(i.entries)
 	entries[n].Entry = next
 	return i.edited(entries), nil
+}
+
+// Edit is the entry after a change: the fields in which the function's result
+// differs from what it was given are written, every other byte stays.
+func (e Entry) Edit(fn func(v1.Descriptor) v1.Descriptor) (Entry, error) {
+	raw, err := editRaw(e.Raw, e.Descriptor, fn(cloneDescriptor(e.Descriptor)))
+	if err != nil {
+		return Entry{}, err
+	}
+	return parseEntry(raw)
 }
 
 // field is one field of a descriptor or platform before and after an edit.
