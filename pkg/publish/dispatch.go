@@ -25,6 +25,8 @@ type Deps struct {
 	CNB CNB
 	// Detail is Registry's.
 	Detail bool
+	// Mend is Registry's.
+	Mend bool
 	// Observe is told of the progress of all media.
 	Observe Observer
 }
@@ -40,7 +42,7 @@ func (d *dispatcher) to(ref reference.Ref) (Stager, error) {
 	o := d.deps.Observe
 	switch ref.Kind {
 	case reference.Registry:
-		return &Registry{Client: d.deps.Registry, Observe: o, Detail: d.deps.Detail}, nil
+		return &Registry{Client: d.deps.Registry, Observe: o, Detail: d.deps.Detail, Mend: d.deps.Mend}, nil
 	case reference.Daemon:
 		return &Daemon{Engine: d.deps.Engine, Observe: o}, nil
 	case reference.Layout:

@@ -29,6 +29,10 @@ type Registry struct {
 	// Detail makes reports name config and layers of manifests too that the
 	// registry had. It may cost requests to the source, none to the destination.
 	Detail bool
+	// Mend takes nothing for granted: what is below manifests that are there is
+	// looked at too, and sent where it is missing. Registries lose blobs when
+	// their storage is damaged or cleaned up by hand.
+	Mend bool
 }
 
 // Publish implements Publisher. A single tag is the very last request: the

@@ -18,9 +18,9 @@ func (p *push) has(ctx context.Context, n *node) (bool, error) {
 	_, err := p.Client.Head(ctx, p.repo.Digest(n.desc.Digest.String()))
 	switch {
 	case err == nil:
-		n.there, n.action = true, Exists
+		n.there, n.action = !p.Mend, Exists
 		p.Observe.tell(Event{Kind: "exists", Ref: p.name(), Descriptor: n.desc})
-		return true, nil
+		return n.there, nil
 	case p.unknowable(err):
 		return false, nil
 	}
@@ -29,7 +29,7 @@ func (p *push) has(ctx context.Context, n *node) (bool, error) {
 
 // manifest writes n by digest, the root only where Commit does not.
 func (p *push) manifest(ctx context.Context, n *node) error {
-	if p.hold && n == p.tree.root {
+	if p.hold && n == p.tree.root || n.action == Exists {
 		return nil
 	}
 	ref := p.repo.Digest(n.desc.Digest.String())
