@@ -69,7 +69,7 @@ func (l *Layout) Find(tag, digest string) (v1.Descriptor, error) {
 		tag = "'" + tag + "'"
 	default:
 		tag = "anything"
-		matches = l.roots()
+		matches = l.Roots()
 	}
 	matches = distinct(matches)
 	switch len(matches) {
@@ -124,9 +124,9 @@ func (l *Layout) childrenOf(d v1.Descriptor) []v1.Descriptor {
 	return idx.manifest.Manifests
 }
 
-// roots are the entries that no other entry leads to. Some writers list an
+// Roots are the entries that no other entry leads to. Some writers list an
 // index and its children side by side.
-func (l *Layout) roots() []v1.Descriptor {
+func (l *Layout) Roots() []v1.Descriptor {
 	if len(l.index.Manifests) < 2 {
 		return l.index.Manifests
 	}

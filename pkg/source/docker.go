@@ -49,37 +49,52 @@ func (d *dispatcher) openDockerArchive(ctx context.Context, r reference.Ref, t *
 
 func (d *dispatcher) readDockerArchive(ctx context.Context, r reference.Ref, t *tarfile.File) (v1.Image, *spool, error) {
 	sp := &spool{}
+	images, err := savedImages(r, t)
+	if err != nil {
+		return nil, sp, err
+	}
+	saved, err := chooseSaved(r, images)
+	if err != nil {
+		return nil, sp, err
+	}
+	img, err := d.savedImage(ctx, r, t, saved, sp)
+	return img, sp, err
+}
+
+// savedImages are those that manifest.json names.
+func savedImages(r reference.Ref, t *tarfile.File) ([]savedImage, error) {
 	raw, err := t.ReadFile("manifest.json", maxConfig)
 	var images []savedImage
 	if err == nil {
 		err = json.Unmarshal(raw, &images)
 	}
 	if err != nil {
-		return nil, sp, fault.New(fault.Failed, "opening '%s': reading 'manifest.json': %w", r, err)
+		return nil, fault.New(fault.Failed, "opening '%s': reading 'manifest.json': %w", r, err)
 	}
-	saved, err := chooseSaved(r, images)
-	if err != nil {
-		return nil, sp, err
-	}
+	return images, nil
+}
+
+// savedImage makes one image; what it compresses goes to the spool.
+func (d *dispatcher) savedImage(ctx context.Context, r reference.Ref, t *tarfile.File, saved savedImage, sp *spool) (v1.Image, error) {
 	config, cf, err := savedConfig(t, saved)
 	if err != nil {
-		return nil, sp, fault.New(fault.Failed, "opening '%s': reading config '%s': %w", r, saved.Config, err)
+		return nil, fault.New(fault.Failed, "opening '%s': reading config '%s': %w", r, saved.Config, err)
 	}
 	if len(cf.RootFS.DiffIDs) != len(saved.Layers) {
-		return nil, sp, fault.New(fault.Failed, "opening '%s': the config has %d layers, the archive %d", r, len(cf.RootFS.DiffIDs), len(saved.Layers))
+		return nil, fault.New(fault.Failed, "opening '%s': the config has %d layers, the archive %d", r, len(cf.RootFS.DiffIDs), len(saved.Layers))
 	}
 	layers, err := savedLayers(ctx, t, saved.Layers, cf.RootFS.DiffIDs)
 	if err == nil && d.deps.Gzip != nil {
 		err = sp.compress(ctx, layers, d.deps.Gzip)
 	}
 	if err != nil {
-		return nil, sp, fault.New(fault.Failed, "opening '%s': %w", r, err)
+		return nil, fault.New(fault.Failed, "opening '%s': %w", r, err)
 	}
 	img, err := newSavedImage(config, layers)
 	if err != nil {
-		return nil, sp, fault.New(fault.Failed, "opening '%s': %w", r, err)
+		return nil, fault.New(fault.Failed, "opening '%s': %w", r, err)
 	}
-	return img, sp, nil
+	return img, nil
 }
 
 // chooseSaved finds the image that r names; without a name the only one.

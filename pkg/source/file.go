@@ -47,25 +47,45 @@ func (d *dispatcher) openFile(ctx context.Context, r reference.Ref) (manifest.Ar
 		}
 		return openLayout(ctx, r)
 	}
-	t, err := tarfile.Open(ctx, r.Path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fault.New(fault.NotFound, "opening '%s': there is no such file", r)
-	}
+	t, err := d.tar(ctx, r)
 	if err != nil {
-		return nil, nil, fault.New(fault.Failed, "opening '%s': %w", r, err)
+		return nil, nil, err
 	}
 	return d.openTar(ctx, r, t)
 }
 
+// tar opens the file or standard input.
+func (d *dispatcher) tar(ctx context.Context, r reference.Ref) (*tarfile.File, error) {
+	if r.Kind == reference.Stdio {
+		return d.stdin(ctx, r)
+	}
+	t, err := tarfile.Open(ctx, r.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fault.New(fault.NotFound, "opening '%s': there is no such file", r)
+	case err != nil:
+		return nil, fault.New(fault.Failed, "opening '%s': %w", r, err)
+	}
+	return t, nil
+}
+
 func (d *dispatcher) openStdin(ctx context.Context, r reference.Ref) (manifest.Artifact, func() error, error) {
+	t, err := d.stdin(ctx, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	return d.openTar(ctx, r, t)
+}
+
+func (d *dispatcher) stdin(ctx context.Context, r reference.Ref) (*tarfile.File, error) {
 	if d.deps.Stdin == nil {
-		return nil, nil, unreadable(r)
+		return nil, unreadable(r)
 	}
 	t, err := tarfile.Spool(ctx, d.deps.Stdin)
 	if err != nil {
-		return nil, nil, fault.New(fault.Failed, "reading standard input: %w", err)
+		return nil, fault.New(fault.Failed, "reading standard input: %w", err)
 	}
-	return d.openTar(ctx, r, t)
+	return t, nil
 }
 
 // openDaemon spools what the engine saves and opens that. Engines from 25 on
@@ -112,9 +132,13 @@ func (d *dispatcher) openTar(ctx context.Context, r reference.Ref, t *tarfile.Fi
 		return d.openDockerArchive(ctx, r, t)
 	default:
 		t.Close()
-		err := fault.New(fault.Failed, "opening '%s': the tar holds neither an OCI image layout nor a docker archive", r)
-		return nil, nil, fault.Hint(err, "a packaged buildpack, 'docker save' and 'skopeo copy' write such files")
+		return nil, nil, neither(r)
 	}
+}
+
+func neither(r reference.Ref) error {
+	err := fault.New(fault.Failed, "opening '%s': the tar holds neither an OCI image layout nor a docker archive", r)
+	return fault.Hint(err, "a packaged buildpack, 'docker save' and 'skopeo copy' write such files")
 }
 
 // resolveNamed looks up what r names in the layout within a tar. The engine
