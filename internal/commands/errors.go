@@ -12,45 +12,48 @@ import (
 	"github.com/multipack/multipack/internal/ui"
 )
 
+// errorBody is what documents say of an error.
+type errorBody struct {
+	// Code is the exit code, Kind its name.
+	Code    int    `json:"code"`
+	Kind    string `json:"kind"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
 // errorDocument is what -o json prints for an error.
 type errorDocument struct {
-	Error struct {
-		// Code is the exit code, Kind its name.
-		Code    int    `json:"code"`
-		Kind    string `json:"kind"`
-		Message string `json:"message"`
-		Hint    string `json:"hint,omitempty"`
-	} `json:"error"`
+	Error errorBody `json:"error"`
 }
 
-// report shows err and returns its exit code. A reported error that was shown
-// as part of the result already (silent) is not shown again.
-func (s *session) report(err error) int {
+func bodyOf(err error) errorBody {
 	kind := kindOf(err)
-	console := s.consoleOrPlain()
-	if errors.Is(err, errShown) {
-		return kind.ExitCode()
-	}
-	hint := fault.HintOf(err)
-	message := err.Error()
-	if kind == fault.Interrupted {
-		message, hint = "interrupted: nothing more was written", ""
-	}
-	if s.globals.output == ui.JSON {
-		var doc errorDocument
-		doc.Error.Code, doc.Error.Kind = kind.ExitCode(), kind.String()
-		doc.Error.Message, doc.Error.Hint = message, hint
-		_ = ui.WriteDocument(s.app.Out, ui.JSON, doc)
-	}
-	console.Error("%s", message)
-	if hint != "" {
-		console.Tip("%s", hint)
-	}
-	return kind.ExitCode()
+	return errorBody{Code: kind.ExitCode(), Kind: kind.String(), Message: err.Error(), Hint: fault.HintOf(err)}
 }
 
-// errShown marks an error whose text is in the result on stdout already.
-var errShown = errors.New("shown")
+// report shows err and returns its exit code.
+func (s *session) report(err error) int {
+	body := bodyOf(err)
+	console := s.consoleOrPlain()
+	if kindOf(err) == fault.Interrupted {
+		body.Message, body.Hint = "interrupted: nothing more was written", ""
+	}
+	if _, said := errors.AsType[*documentedError](err); s.globals.output == ui.JSON && !said {
+		_ = ui.WriteDocument(s.app.Out, ui.JSON, errorDocument{Error: body})
+	}
+	console.Error("%s", body.Message)
+	if body.Hint != "" {
+		console.Tip("%s", body.Hint)
+	}
+	return body.Code
+}
+
+// documentedError is an error that the document on stdout tells of already:
+// there is to be one document only.
+type documentedError struct{ error }
+
+// Unwrap gives the error.
+func (e *documentedError) Unwrap() error { return e.error }
 
 // kindOf is the kind of any error: classified ones say it themselves.
 func kindOf(err error) fault.Kind {

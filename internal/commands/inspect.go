@@ -2,11 +2,13 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/multipack/multipack/internal/fault"
 	"github.com/multipack/multipack/pkg/buildpack/inspect"
@@ -17,10 +19,11 @@ import (
 
 // inspectFlags are the flags of `buildpack inspect` and `extension inspect`.
 type inspectFlags struct {
-	platforms []string
-	depth     int
-	registry  string
-	insecure  bool
+	platforms  []string
+	depth      int
+	all        bool
+	failOnSkew bool
+	insecure   bool
 }
 
 func newInspect(s *session, m module) *cobra.Command {
@@ -31,116 +34,175 @@ func newInspect(s *session, m module) *cobra.Command {
 		Long: fmt.Sprintf(`Show what %s holds: in a registry, the daemon, a layout, an archive or a .cnb file.
 
 --platform chooses the platform; without it, it is this machine's, else the first, and a note says which there are.
-Only manifests and configs are read, never a layer.`, m.article()),
+
+--all-platforms compares all of them, or those that --platform names: a row for each module, a column for each platform
+with the layer's digest and size, and then what differs: modules, versions, APIs, orders, targets, stacks, labels. A
+row that differs is marked '!'. Other layer content alone is no difference: binaries are meant to differ.
+
+Only manifests and configs are read, never a layer. Those that were read are kept in the cache folder, by digest
+(MULTIPACK_CACHE names another folder, or is 'off').`, m.article()),
 		Example: fmt.Sprintf(`  multipack %[1]s inspect ghcr.io/acme/bp:1.2.0
+  multipack %[1]s inspect ghcr.io/acme/bp:1.2.0 --all-platforms --fail-on-skew
   multipack %[1]s inspect oci-layout://out/bp:1.2.0 --platform linux/arm64 -o json`, m.word),
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
-			return s.inspect(cmd.Context(), m, given[0], flags)
+			return inspection{session: s, module: m, given: given[0], flags: flags}.run(cmd.Context())
 		},
 	})
 	f := cmd.Flags()
-	f.StringArrayVar(&flags.platforms, "platform", nil, "`platform` to show, os/arch[/variant][:osversion] or local")
-	f.IntVarP(&flags.depth, "depth", "d", -1, "`levels` of groups that the detection order shows; negative shows all")
+	f.StringArrayVar(&flags.platforms, "platform", nil, "`platform` to show, os/arch[/variant][:osversion], a pattern, or local (repeatable with --all-platforms)")
+	f.BoolVar(&flags.all, "all-platforms", false, "compare the platforms")
+	f.BoolVar(&flags.failOnSkew, "fail-on-skew", false, "exit 6 when the platforms differ; implies --all-platforms")
+	f.IntVarP(&flags.depth, "depth", "d", -1, "`levels` of groups that the detection order of one platform shows; negative shows all")
 	f.BoolVar(&flags.insecure, "insecure", false, "REF's registry may use plain HTTP or an unverified certificate")
 	return cmd
 }
 
-func (s *session) inspect(ctx context.Context, m module, given string, flags inspectFlags) error {
-	ref, err := parseRef(given)
+// inspection is one run of `inspect`.
+type inspection struct {
+	*session
+	module module
+	given  string
+	flags  inspectFlags
+}
+
+func (i inspection) run(ctx context.Context) error {
+	ref, err := parseRef(i.given)
 	if err != nil {
 		return err
 	}
-	want, err := platform.ParseList(flags.platforms, platform.Local())
+	want, err := platform.ParseList(i.flags.platforms, platform.Local())
 	if err != nil {
 		return err
 	}
-	s.trust(flags.insecure, ref)
-	opened, err := s.open(ctx, ref)
+	i.trust(i.flags.insecure, ref)
+	opened, err := i.look(ctx, ref)
 	if err != nil {
 		return err
 	}
-	img, err := s.choose(ctx, opened, want)
+	list, err := source.List(ctx, opened)
 	if err != nil {
 		return err
 	}
-	info, err := inspect.Image(img)
+	if len(list.Platforms()) == 0 {
+		return fault.New(fault.NotFound, "inspecting '%s': it holds no image", i.given)
+	}
+	if i.flags.all || i.flags.failOnSkew {
+		return i.matrix(ctx, ref, list, want)
+	}
+	at, err := i.choose(list.Platforms(), want)
 	if err != nil {
-		return fmt.Errorf("inspecting '%s': %w", given, err)
+		return err
 	}
-	if info.Kind != m.word {
-		return fault.Hint(fault.New(fault.Usage, "inspecting '%s': it is a %s, not a %s", given, info.Kind, m.word),
-			"run 'multipack %s inspect %s'", info.Kind, given)
+	infos, err := i.read(ctx, list, at)
+	if err != nil {
+		return err
 	}
-	if s.globals.output != "" {
-		return s.console.Document(s.globals.output, info)
+	return i.show(infos[0], ref)
+}
+
+// show prints one platform's package, in pack's words.
+func (i inspection) show(info inspect.Info, ref reference.Ref) error {
+	if i.globals.output != "" {
+		return i.console.Document(i.globals.output, info)
 	}
 	text, err := inspect.Render(info, inspect.Text{
-		Ref: given, Location: location(ref), Depth: flags.depth, Mixins: s.globals.verbose,
+		Ref: i.given, Location: location(ref), Depth: i.flags.depth, Mixins: i.globals.verbose,
 	})
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprint(s.console.Out(), text)
+	_, err = fmt.Fprint(i.console.Out(), text)
 	return err
 }
 
-// choose is the image of the one platform that is asked for: this machine's,
-// else the first, where none is.
-func (s *session) choose(ctx context.Context, opened source.Opened, want platform.List) (v1.Image, error) {
-	images, err := source.Images(ctx, opened)
+// read reads the images at the given places of list, several at once.
+func (i inspection) read(ctx context.Context, list source.Listing, at ...int) ([]inspect.Info, error) {
+	images, err := list.Open(ctx, at...)
 	if err != nil {
 		return nil, err
 	}
-	if len(images) == 0 {
-		return nil, fault.New(fault.NotFound, "inspecting '%s': it holds no image", opened.Ref)
-	}
-	found := make([]string, len(images))
-	for i, img := range images {
-		found[i] = img.Platform.String()
-	}
-	if want.IsZero() {
-		chosen := images[0]
-		for _, img := range images {
-			if img.Platform.Match(platform.Local()) {
-				chosen = img
-				break
+	infos, errs := make([]inspect.Info, len(images)), make([]error, len(images))
+	var group errgroup.Group
+	group.SetLimit(i.requests())
+	for n, img := range images {
+		group.Go(func() error {
+			if infos[n], errs[n] = inspect.Image(img.Image); errs[n] != nil && len(images) > 1 {
+				errs[n] = fmt.Errorf("%s: %w", img.Platform, errs[n])
 			}
-		}
-		if len(images) > 1 {
-			s.console.Note("Showing '%s'; there are %s", chosen.Platform, strings.Join(found, ", "))
-		}
-		return chosen.Image, nil
-	}
-	var chosen []source.PlatformImage
-	for _, img := range images {
-		for _, f := range want.Filters {
-			if f.Match(img.Platform) {
-				chosen = append(chosen, img)
-				break
+			if !img.Platform.IsZero() {
+				infos[n].Platform = img.Platform.String()
 			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("inspecting '%s': %w", i.given, err)
+	}
+	for _, info := range infos {
+		if info.Kind != i.module.word {
+			return nil, fault.Hint(fault.New(fault.Usage, "inspecting '%s': it is a %s, not a %s", i.given, info.Kind, i.module.word),
+				"run 'multipack %s inspect %s'", info.Kind, i.given)
 		}
 	}
-	switch {
-	case len(chosen) == 0:
-		return nil, fault.Hint(fault.New(fault.NotFound, "inspecting '%s': no image for '%s' (platforms found: %s)", opened.Ref, filters(want), strings.Join(found, ", ")),
-			"choose one of them with --platform")
-	case len(chosen) > 1 || want.All:
-		return nil, fault.Hint(fault.New(fault.Usage, "inspecting '%s': '%s' names several platforms (platforms found: %s)", opened.Ref, filters(want), strings.Join(found, ", ")),
-			"name one, or use --all-platforms")
-	}
-	return chosen[0].Image, nil
+	return infos, nil
 }
 
-func filters(l platform.List) string {
-	if l.All {
-		return "all"
+// choose is the place of the one platform that is asked for: this machine's,
+// else the first, where none is.
+func (i inspection) choose(found []platform.Platform, want platform.List) (int, error) {
+	if want.IsZero() {
+		at := max(0, slices.IndexFunc(found, func(p platform.Platform) bool { return p.Match(platform.Local()) }))
+		if len(found) > 1 {
+			i.console.Note("Showing '%s'; there are %s", found[at], platformNames(found))
+		}
+		return at, nil
 	}
-	names := make([]string, len(l.Filters))
-	for i, f := range l.Filters {
-		names[i] = f.String()
+	at, err := i.filtered(found, want)
+	if err == nil && len(at) > 1 {
+		err = fault.Hint(fault.New(fault.Usage, "inspecting '%s': '%s' names several platforms (platforms found: %s)", i.given, strings.Join(i.flags.platforms, ","), platformNames(found)),
+			"name one, or use --all-platforms")
 	}
-	return strings.Join(names, ", ")
+	if err != nil {
+		return 0, err
+	}
+	return at[0], nil
+}
+
+// filtered are the places of the platforms that --platform asks for, each of
+// which has to be there. A platform that is there as it is named is meant alone,
+// and not together with those that say more (an os.version).
+func (i inspection) filtered(found []platform.Platform, want platform.List) ([]int, error) {
+	chosen := make([]bool, len(found))
+	for _, f := range want.Filters {
+		exact := f.Glob == "" && slices.Contains(found, f.Platform)
+		matched := false
+		for n, p := range found {
+			if exact && p == f.Platform || !exact && f.Match(p) {
+				chosen[n], matched = true, true
+			}
+		}
+		if !matched {
+			return nil, fault.Hint(fault.New(fault.NotFound, "inspecting '%s': no image for '%s' (platforms found: %s)", i.given, f, platformNames(found)),
+				"choose one of them with --platform")
+		}
+	}
+	var at []int
+	for n := range found {
+		if chosen[n] || want.All || want.IsZero() {
+			at = append(at, n)
+		}
+	}
+	return at, nil
+}
+
+func platformNames(platforms []platform.Platform) string {
+	out := make([]string, len(platforms))
+	for i, p := range platforms {
+		out[i] = p.String()
+	}
+	return strings.Join(out, ", ")
 }
 
 // location is where a package was found, in pack's words.

@@ -93,6 +93,12 @@ func (s *session) open(ctx context.Context, ref reference.Ref) (source.Opened, e
 	return opened, err
 }
 
+// look is open for reading only what is told of an artifact, its manifests and
+// configs.
+func (s *session) look(ctx context.Context, ref reference.Ref) (source.Opened, error) {
+	return s.open(ctx, ref)
+}
+
 // engine is the Docker engine's client, made when one is first needed.
 func (s *session) engine(ctx context.Context) (*daemon.Client, error) {
 	client, err := daemon.New(ctx, s.app.Getenv)

@@ -28,20 +28,29 @@ type Table struct {
 const gap = "  "
 
 // Table writes t to stdout. A terminal's width is kept to: columns that do not
-// fit side by side go below each other, and where one alone does not fit, the
-// texts of the fixed columns lose their middle. Elsewhere every column is as wide
-// as it needs to be, and nothing is lost.
+// fit side by side go below each other, and texts lose their middle, those of the
+// fixed columns first, so that two others fit beside them. Elsewhere every column
+// is as wide as it needs to be, and nothing is lost.
 func (c *Console) Table(t Table) {
 	var b strings.Builder
 	for i, part := range t.parts(c.Width()) {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		for _, row := range append([][]Cell{part.head}, part.rows...) {
+		for _, row := range part.all() {
 			part.write(&b, row, c.Paint)
 		}
 	}
 	c.write(b.String())
+}
+
+// Line writes cells to stdout, one behind the other on a line of their own.
+func (c *Console) Line(cells ...Cell) {
+	var b strings.Builder
+	for _, cell := range clean(cells) {
+		b.WriteString(c.Paint(cell.Pen, cell.Text))
+	}
+	c.write(b.String() + "\n")
 }
 
 // grid is a table that is laid out.
@@ -51,26 +60,35 @@ type grid struct {
 	width []int
 }
 
+// all are the rows, the head included.
+func (g grid) all() [][]Cell { return append([][]Cell{g.head}, g.rows...) }
+
 // parts lays t out for a width; 0 has no limit.
 func (t Table) parts(limit int) []grid {
 	all := t.grid()
-	if limit <= 0 || all.total() <= limit || len(all.width) <= t.Fixed {
+	if limit <= 0 || all.total() <= limit {
 		return []grid{all}
 	}
-	widest := 0
-	for _, w := range all.width[t.Fixed:] {
-		widest = max(widest, w+len(gap))
+	if len(all.width) <= t.Fixed {
+		all.squeeze(len(all.width), limit, narrowest)
+		return []grid{all}
 	}
-	all.squeeze(t.Fixed, limit-widest)
-	lead := all.columns(0, t.Fixed).total()
+	pair := 0
+	for i := t.Fixed; i+1 < len(all.width); i++ {
+		pair = max(pair, 2*len(gap)+all.width[i]+all.width[i+1])
+	}
+	all.squeeze(t.Fixed, limit-pair, comfortable)
+	lead := all.columns(0, t.Fixed)
 	var out []grid
 	for from := t.Fixed; from < len(all.width); {
-		to, used := from, lead
+		to, used := from, lead.total()
 		for to < len(all.width) && (to == from || used+len(gap)+all.width[to] <= limit) {
 			used += len(gap) + all.width[to]
 			to++
 		}
-		out = append(out, all.columns(0, t.Fixed).beside(all.columns(from, to)))
+		part := lead.beside(all.columns(from, to))
+		part.squeeze(len(part.width), limit, narrowest)
+		out = append(out, part)
 		from = to
 	}
 	return out
@@ -82,7 +100,7 @@ func (t Table) grid() grid {
 	for _, row := range t.Rows {
 		g.rows = append(g.rows, clean(row))
 	}
-	for _, row := range append([][]Cell{g.head}, g.rows...) {
+	for _, row := range g.all() {
 		for i, cell := range row {
 			g.width[i] = max(g.width[i], columns(cell.Text))
 		}
@@ -126,11 +144,16 @@ func (g grid) beside(right grid) grid {
 	return out
 }
 
-// narrowest is the width that squeezing leaves a column at least.
-const narrowest = 12
+// Columns are squeezed to the comfortable width to have more of them side by
+// side, and to the narrowest to have one at all.
+const (
+	comfortable = 30
+	narrowest   = 10
+)
 
-// squeeze shortens the widest of the first n columns until they fit into limit.
-func (g *grid) squeeze(n, limit int) {
+// squeeze shortens the widest of the first n columns, none below least, until
+// they fit into limit.
+func (g *grid) squeeze(n, limit, least int) {
 	for over := g.columns(0, n).total() - limit; over > 0; {
 		at := 0
 		for i, w := range g.width[:n] {
@@ -138,13 +161,13 @@ func (g *grid) squeeze(n, limit int) {
 				at = i
 			}
 		}
-		by := min(over, g.width[at]-narrowest)
+		by := min(over, g.width[at]-least)
 		if by <= 0 {
 			return
 		}
 		over -= by
 		g.width[at] -= by
-		for _, row := range append([][]Cell{g.head}, g.rows...) {
+		for _, row := range g.all() {
 			if at < len(row) {
 				row[at].Text = shorten(row[at].Text, g.width[at])
 			}

@@ -50,7 +50,7 @@ func TestTableIsOnePieceOffTheTerminal(t *testing.T) {
 func TestTableKeepsToTheWidth(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"short", strings.Repeat("a-long-name/", 12) + "end", "日本" + strings.Repeat("語", 60)} {
-		for _, width := range []int{40, 80, 81, 120, 160, 1000} {
+		for _, width := range []int{26, 40, 80, 81, 120, 160, 1000} {
 			got := table(wide(name, 12), width)
 			for _, line := range strings.Split(got, "\n") {
 				if w := runewidth.StringWidth(line); w > width {
@@ -66,6 +66,23 @@ func TestTableKeepsToTheWidth(t *testing.T) {
 				t.Errorf("width %d: not every part has its names:\n%s", width, got)
 			}
 		}
+	}
+}
+
+// Two columns are the least that can be compared.
+func TestTablePutsTwoColumnsSideBySide(t *testing.T) {
+	t.Parallel()
+	got := table(wide("vendor/"+strings.Repeat("x", 60)+"/jre@10.4.2", 2), 80)
+	if strings.Count(got, "\n") != 2 || !strings.Contains(got, "/jre@10.4.2") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestTableShortensWhatDoesNotFit(t *testing.T) {
+	t.Parallel()
+	got := table(ui.Table{Fixed: 1, Head: []ui.Cell{{Text: "NAME"}, {Text: strings.Repeat("h", 30)}}, Rows: [][]ui.Cell{{{Text: "n"}, {Text: "c"}}}}, 20)
+	if want := "NAME  hhhh…hhhhhhhhh\nn     c\n"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 

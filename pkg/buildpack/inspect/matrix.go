@@ -232,6 +232,9 @@ func compact(v any) string {
 	return string(raw)
 }
 
+// orderSeparator stands between the groups of an order on one line.
+const orderSeparator = " | "
+
 // orderText is an order on one line: groups between bars, optional modules with a question mark.
 func orderText(order buildpack.Order) string {
 	groups := make([]string, len(order))
@@ -248,7 +251,7 @@ func orderText(order buildpack.Order) string {
 		}
 		groups[i] = strings.Join(refs, ", ")
 	}
-	return strings.Join(groups, " | ")
+	return strings.Join(groups, orderSeparator)
 }
 
 func targetsText(targets []buildpack.Target) string {
