@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/internal/ui"
 )
 
 // App is one run's view of the outside world. It is built per run, so that the
@@ -32,16 +33,23 @@ func (a *App) Run(ctx context.Context, argv []string) int {
 	s := &session{app: a}
 	defer s.close()
 	root := newRoot(s)
-	root.SetArgs(arguments(argv))
+	args := arguments(argv)
+	root.SetArgs(args)
 	root.SetIn(a.In)
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
+		err = s.lost()
+	}
+	if err == nil {
 		return 0
 	}
 	if ctx.Err() != nil {
 		err = fault.New(fault.Interrupted, "interrupted: %w", err)
+	}
+	if s.console == nil && wantsJSON(args) {
+		s.globals.output = ui.JSON // the flags were not read to their end
 	}
 	return s.report(err)
 }
@@ -74,6 +82,7 @@ func newRoot(s *session) *cobra.Command {
 			"It speaks pack's words where pack has them, needs no daemon, and writes a tag only when everything under it is there.",
 		Example: `  multipack buildpack package ghcr.io/acme/bp:1.2.0 --path . --platform linux/amd64,linux/arm64 --publish
   multipack buildpack inspect ghcr.io/acme/bp:1.2.0 --platform linux/arm64`,
+		Version:       s.app.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          group,
@@ -86,6 +95,7 @@ func newRoot(s *session) *cobra.Command {
 	root.SetHelpCommand(&cobra.Command{Use: "help [command]", Short: "Show help for a command", Hidden: true, RunE: helpCommand})
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageTemplate(usageTemplate)
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)
 	root.AddCommand(newBuildpack(s), newManifest(s), newVersion(s), newPluginMetadata(s))
 	return root

@@ -3,10 +3,12 @@ package commands
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/multipack/multipack/internal/fault"
 	"github.com/multipack/multipack/internal/ui"
@@ -75,7 +77,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	if err == nil || strings.Contains(err.Error(), "help requested") {
 		return err
 	}
-	out := fault.New(fault.Usage, "reading the flags of '%s': %w", cmd.CommandPath(), err)
+	out := fault.New(fault.Usage, "reading the flags of '%s': %w", cmd.CommandPath(), flagWords(err))
 	if name, ok := strings.CutPrefix(err.Error(), "unknown flag: --"); ok {
 		if near := nearestFlag(cmd, name); near != "" {
 			return fault.Hint(out, "did you mean '--%s'?", near)
@@ -84,10 +86,36 @@ func flagError(cmd *cobra.Command, err error) error {
 	return fault.Hint(out, "run '%s --help'", cmd.CommandPath())
 }
 
+// flagWords are the words for values that pflag could not read; pflag's own
+// quote Go's parser.
+func flagWords(err error) error {
+	if missing, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
+		return fmt.Errorf("'--%s' needs a value", missing.GetFlag().Name)
+	}
+	bad, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return err
+	}
+	name, value := bad.GetFlag().Name, bad.GetValue()
+	switch bad.GetFlag().Value.Type() {
+	case "int":
+		return fmt.Errorf("'--%s' is a number, not '%s'", name, value)
+	case "bool":
+		return fmt.Errorf("'--%s' is true or false, not '%s'", name, value)
+	case "stringToString":
+		return fmt.Errorf("'--%s' wants name=value, not '%s'", name, value)
+	default:
+		return fmt.Errorf("'--%s' cannot be '%s': %w", name, value, bad.Unwrap())
+	}
+}
+
 // args makes cobra's argument checks usage errors that say what is expected.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
 		if err := check(cmd, given); err != nil {
+			if strings.HasPrefix(err.Error(), "unknown command") { // cobra.NoArgs
+				err = fmt.Errorf("it takes none, and was given '%s'", given[0])
+			}
 			return fault.Hint(fault.New(fault.Usage, "reading the arguments of '%s': %w", cmd.CommandPath(), err),
 				"the form is '%s'", cmd.UseLine())
 		}

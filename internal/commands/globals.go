@@ -1,13 +1,18 @@
 package commands
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/internal/ui"
 )
+
+// hostPort is HOST[:PORT]: a name, an IPv4 address, or an IPv6 address in brackets.
+var hostPort = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
 
 // globals are the flags that every command has.
 type globals struct {
@@ -52,9 +57,30 @@ func (g *globals) check(formats []string) error {
 		return fault.New(fault.Usage, "reading the flags: '--no-color' and '--force-color' exclude each other")
 	}
 	for _, h := range g.insecure {
-		if h == "" || strings.ContainsAny(h, "/ @") {
+		if !hostPort.MatchString(h) {
 			return fault.New(fault.Usage, "reading flag '--insecure-registry': '%s' is no host[:port]", h)
 		}
 	}
 	return nil
+}
+
+// wantsJSON looks for -o json among arguments that could not be read as flags:
+// whoever asks for documents gets the error as one, wherever the mistake stands.
+func wantsJSON(args []string) bool {
+	for i, a := range args {
+		next := ""
+		if i+1 < len(args) {
+			next = args[i+1]
+		}
+		switch {
+		case a == "--":
+			return false
+		case a == "--output="+ui.JSON, a == "--output" && next == ui.JSON:
+			return true
+		case strings.HasPrefix(a, "--") || !strings.HasPrefix(a, "-"):
+		case strings.HasSuffix(a, "o"+ui.JSON), strings.HasSuffix(a, "o="+ui.JSON), strings.HasSuffix(a, "o") && next == ui.JSON:
+			return true // also as the last of several letters: -qo json
+		}
+	}
+	return false
 }

@@ -90,6 +90,14 @@ func (s *session) consoleOrPlain() *ui.Console {
 	return s.console
 }
 
+// lost is why a part of the result did not reach stdout, nil where all did.
+func (s *session) lost() error {
+	if s.console == nil {
+		return nil
+	}
+	return s.console.Lost()
+}
+
 // jobs is the number of compressions at once, requests that of requests.
 func (s *session) jobs() int {
 	if s.globals.jobs > 0 {

@@ -2,14 +2,17 @@
 package ui
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/heroku/color"
 
+	"github.com/multipack/multipack/internal/fault"
 	"github.com/multipack/multipack/internal/visible"
 )
 
@@ -34,8 +37,9 @@ type Options struct {
 
 // Console is safe for concurrent use.
 type Console struct {
-	o  Options
-	mu sync.Mutex
+	o   Options
+	out *output
+	mu  sync.Mutex
 	// above is where lines go while progress bars are drawn, so that they stand
 	// above the bars; nil otherwise.
 	above io.Writer
@@ -46,11 +50,48 @@ func New(o Options) *Console {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Console{o: o}
+	return &Console{o: o, out: &output{w: o.Out}}
 }
 
 // Out is stdout: for documents that are the result of a command.
-func (c *Console) Out() io.Writer { return c.o.Out }
+func (c *Console) Out() io.Writer { return c.out }
+
+// Lost is why a part of the result did not reach stdout, nil where all did. A
+// result that nobody got is no success.
+func (c *Console) Lost() error {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return c.out.err
+}
+
+// output is stdout. It keeps the first error of writing to it.
+type output struct {
+	mu  sync.Mutex
+	w   io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n, err := o.w.Write(p)
+	if err == nil {
+		return n, nil
+	}
+	if o.err == nil {
+		o.err = fault.New(fault.Failed, "writing the result to standard output: %w", bare(err))
+	}
+	return n, o.err
+}
+
+// bare takes "write /dev/stdout" off an error of the os package.
+func bare(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}
 
 // Width is the terminal's width in columns, 0 where stdout is no terminal.
 func (c *Console) Width() int { return c.o.OutWidth }
@@ -67,7 +108,7 @@ func (c *Console) Result(line string) {
 	c.write(line + "\n")
 }
 
-func (c *Console) write(text string) { fmt.Fprint(c.o.Out, text) }
+func (c *Console) write(text string) { fmt.Fprint(c.out, text) }
 
 // Note is a line about what happens; -q silences it.
 func (c *Console) Note(format string, args ...any) {

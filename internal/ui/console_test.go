@@ -2,7 +2,11 @@ package ui_test
 
 import (
 	"bytes"
+	"errors"
+	"io"
+	"io/fs"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -129,5 +133,30 @@ func TestStepsOffTheTerminalAreLines(t *testing.T) {
 	p.Close()
 	if out.Len() != 0 || errs.String() != "Uploaded x\n" {
 		t.Errorf("stdout %q, stderr %q", out, errs)
+	}
+}
+
+// full is a writer on a full disk.
+type full struct{}
+
+func (full) Write([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}
+}
+
+func TestLostResultsAreKnown(t *testing.T) {
+	t.Parallel()
+	c, _, _ := console(ui.Options{})
+	c.Result("there")
+	if err := c.Lost(); err != nil {
+		t.Fatal(err)
+	}
+	c = ui.New(ui.Options{Out: full{}, Err: io.Discard})
+	c.Result("gone")
+	err := c.Lost()
+	if !errors.Is(err, syscall.ENOSPC) || err.Error() != "writing the result to standard output: no space left on device" {
+		t.Errorf("got %v", err)
+	}
+	if err := c.Document(ui.JSON, 1); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("document: %v", err)
 	}
 }

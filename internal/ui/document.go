@@ -27,7 +27,7 @@ const (
 // could take for more than text is written as the format's own escapes: the
 // document says the same, and can be looked at.
 func (c *Console) Document(format string, v any) error {
-	return WriteDocument(c.o.Out, format, v)
+	return WriteDocument(c.out, format, v)
 }
 
 // WriteDocument is Document for any writer.
