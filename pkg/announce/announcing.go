@@ -9,12 +9,12 @@ import (
 	"github.com/multipack/multipack/pkg/platform"
 )
 
-// announceAll makes the announcements: first those of the additions, then the
-// withdrawals, so that a platform that moves is never without both. Before the first
-// it makes sure that no tag of somebody else is in the way.
-func (w *writer) announceAll(ctx context.Context, before current) error {
+// plan gives the announcements to make: first those of the additions, then the
+// withdrawals, so that a platform that moves is never without both. It
+// makes sure that no tag of somebody else is in the way.
+func (w *writer) plan(ctx context.Context, before current) ([]announcement, error) {
 	if w.req.NoAnnounce {
-		return w.absent(before, nil)
+		return nil, w.absent(before, nil)
 	}
 	var puts []announcement
 	for _, b := range w.brings {
@@ -23,19 +23,16 @@ func (w *writer) announceAll(ctx context.Context, before current) error {
 	for _, p := range w.req.Remove {
 		tag, err := Tag(w.req.Tag, p)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		puts = append(puts, announcement{tag: tag, body: w.marker, platform: p.Normalize(), withdraws: true})
 	}
 	for i := range puts {
 		if err := w.inspectTag(ctx, &puts[i]); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if err := w.absent(before, puts); err != nil {
-		return err
-	}
-	return w.put(ctx, puts)
+	return puts, w.absent(before, puts)
 }
 
 // announcement is one to make.
@@ -44,7 +41,8 @@ type announcement struct {
 	body      Manifest
 	platform  platform.Platform
 	withdraws bool
-	// announced and done: the tag announces the platform already; it holds just this body.
+	// announced and done: the tag announces the platform already; it held just this body
+	// when it was looked at, which may be long ago.
 	announced, done bool
 }
 
@@ -97,7 +95,7 @@ func (w *writer) absent(before current, puts []announcement) error {
 func (w *writer) put(ctx context.Context, puts []announcement) error {
 	set := setAnnotations(w.req.Annotations)
 	for _, a := range puts {
-		if !a.done {
+		if !a.done || !w.stands(ctx, a) {
 			if err := w.putOne(ctx, a); err != nil {
 				return announceError(w.req.Tag, a, err)
 			}
@@ -109,6 +107,13 @@ func (w *writer) put(ctx context.Context, puts []announcement) error {
 		w.col.known[b.tag] = announcedClaim(b, set)
 	}
 	return nil
+}
+
+// stands reports whether the tag still holds the announcement. Where that cannot be
+// known it is made again.
+func (w *writer) stands(ctx context.Context, a announcement) bool {
+	h, err := w.reg.Head(ctx, a.tag)
+	return err == nil && h == a.body.Digest
 }
 
 func (w *writer) putOne(ctx context.Context, a announcement) error {

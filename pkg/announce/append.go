@@ -21,26 +21,52 @@ import (
 // else, or when the limit of rounds is reached. After an error in the middle the
 // announcements may be there; another append or Settle completes the work.
 func Append(ctx context.Context, reg Registry, req Request) (Result, error) {
+	p, err := Begin(ctx, reg, req)
+	if err != nil {
+		return Result{}, err
+	}
+	return p.Append(ctx)
+}
+
+// Begin is the first half of an Append, all that can be refused before anything
+// is written. It only reads, and what the request adds need not be in the
+// repository yet, where manifests and configs are given.
+func Begin(ctx context.Context, reg Registry, req Request) (*Pending, error) {
 	req = req.withDefaults()
 	brings, err := prepare(ctx, reg, req)
 	if err != nil {
-		return Result{}, err
+		return nil, err
 	}
 	if err := req.check(brings); err != nil {
-		return Result{}, err
+		return nil, err
 	}
 	w, err := newWriter(reg, req, brings)
 	if err != nil {
-		return Result{}, err
+		return nil, err
 	}
 	before, err := readCurrent(ctx, reg, req)
 	if err != nil {
+		return nil, err
+	}
+	puts, err := w.plan(ctx, before)
+	if err != nil {
+		return nil, err
+	}
+	return &Pending{writer: w, puts: puts}, nil
+}
+
+// Pending is an append that was checked and has written nothing yet.
+type Pending struct {
+	writer *writer
+	puts   []announcement
+}
+
+// Append does the rest, once; by then the content is in the repository.
+func (p *Pending) Append(ctx context.Context) (Result, error) {
+	if err := p.writer.put(ctx, p.puts); err != nil {
 		return Result{}, err
 	}
-	if err := w.announceAll(ctx, before); err != nil {
-		return Result{}, err
-	}
-	return w.converge(ctx)
+	return p.writer.converge(ctx)
 }
 
 // Settle completes the index under the tag from the announcements that are

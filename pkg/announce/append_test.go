@@ -370,7 +370,8 @@ func TestUnite(t *testing.T) {
 	r := newMemory()
 	old := r.image("linux/amd64", "old")
 	add, _ := r.addition("linux/arm64", "new")
-	res, err := Unite(context.Background(), &old, r, Request{Tag: "1.0", Add: []Addition{add}})
+	config := func() ([]byte, error) { return r.configOf(t, old), nil }
+	res, err := Unite(context.Background(), &old, config, Request{Tag: "1.0", Add: []Addition{add}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,9 +379,9 @@ func TestUnite(t *testing.T) {
 	if want := appendTo(t, r, request(add)); string(res.Raw) != string(want.Raw) {
 		t.Errorf("under a lock\n%s\nin a registry\n%s", res.Raw, want.Raw)
 	}
-	_, err = Unite(context.Background(), nil, r, Request{Tag: "1.0", Remove: []platform.Platform{mustPlatform("linux/s390x")}})
+	_, err = Unite(context.Background(), nil, nil, Request{Tag: "1.0", Remove: []platform.Platform{mustPlatform("linux/s390x")}})
 	wantFault(t, err, fault.NotFound, "linux/s390x")
-	res, err = Unite(context.Background(), nil, r, Request{Tag: "1.0", Add: []Addition{add}, Expect: []platform.Platform{mustPlatform("linux/arm64"), mustPlatform("linux/s390x")}})
+	res, err = Unite(context.Background(), nil, nil, Request{Tag: "1.0", Add: []Addition{add}, Expect: []platform.Platform{mustPlatform("linux/arm64"), mustPlatform("linux/s390x")}})
 	if err != nil || len(res.Missing) != 1 || len(res.Notes) != 1 {
 		t.Errorf("missing %v, notes %q, %v", res.Missing, res.Notes, err)
 	}

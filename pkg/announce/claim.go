@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -32,6 +33,9 @@ type claim struct {
 	// other is set where the tag plainly belongs to something else, so that
 	// writing an announcement over it would destroy somebody's tag.
 	other bool
+	// distro is set where the tag is just another name of its image, with the
+	// distribution in it: what --append-image-name-suffix makes.
+	distro bool
 }
 
 // understand decides strictly whether m, found under the tag name, announces a
@@ -123,11 +127,19 @@ func understandIndex(c claim, tag string, m Manifest) claim {
 func (c claim) agree(tag string) claim {
 	p := c.entry.Platform
 	if name, err := Tag(tag, p); err != nil || name != c.tag {
-		c.ignored, c.other = fmt.Sprintf("it holds %s", p), true
+		c.ignored, c.other, c.distro = fmt.Sprintf("it holds %s", p), true, namesDistro(c.platform, p)
 		return c
 	}
 	c.platform = p
 	return c
+}
+
+// namesDistro reports whether a tag that spells a platform as named was made for p
+// with the name of the distribution before its version (linux-amd64-ubuntu-24.04).
+func namesDistro(named, p platform.Platform) bool {
+	version := named.OSVersion
+	named.OSVersion = p.OSVersion
+	return p.OSVersion != "" && strings.HasSuffix(version, "-"+p.OSVersion) && named.Suffix() == p.Suffix()
 }
 
 // heldBy reports whether i has what the claim says, the index-level

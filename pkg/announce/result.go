@@ -40,7 +40,9 @@ func (n *notes) read(w *writer, claims []claim) {
 	n.lost = nil // only the latest round counts
 	for _, c := range claims {
 		if c.ignored != "" {
-			n.ignored = addOnce(n.ignored, c)
+			if !c.distro {
+				n.ignored = addOnce(n.ignored, c)
+			}
 			continue
 		}
 		if own, mine := w.own[c.tag]; mine && own != c.digest {
@@ -94,7 +96,7 @@ func (n *notes) render(w *writer, missing []platform.Platform) []string {
 }
 
 func (w *writer) result(v view, rounds int) Result {
-	r := Result{Manifest: v.cur.m, Platforms: v.cur.doc.Platforms(), Rounds: rounds, Writes: w.wrote}
+	r := Result{Manifest: v.cur.m, Platforms: v.cur.doc.Platforms(), Announced: slices.Clone(w.order), Rounds: rounds, Writes: w.wrote}
 	for _, p := range w.req.Expect {
 		if !slices.Contains(r.Platforms, p.Normalize()) {
 			r.Missing = append(r.Missing, p.Normalize())
