@@ -122,7 +122,7 @@ func (p *Registry) prepare(ctx context.Context, a manifest.Artifact, to Target, 
 	if err := t.grow(ctx, t.root, push.has); err != nil {
 		return nil, fmt.Errorf("preparing the push to '%s': %w", push.name(), err)
 	}
-	if err := push.findChildren(); err != nil {
+	if err := push.findChildren(ctx); err != nil {
 		return nil, err
 	}
 	push.hold = len(push.tags) == 1 && len(push.child) == 0 && !t.root.there
@@ -173,11 +173,11 @@ func wantDigest(ref reference.Ref, have v1.Hash) error {
 }
 
 // findChildren finds the manifests that ChildTags name.
-func (p *push) findChildren() error {
+func (p *push) findChildren(ctx context.Context) error {
 	if p.to.NoTag || len(p.to.ChildTags) == 0 {
 		return nil
 	}
-	if err := p.tree.resolve(p.tree.root); err != nil {
+	if err := p.tree.resolve(ctx, p.tree.root); err != nil {
 		return err
 	}
 	for _, ct := range p.to.ChildTags {

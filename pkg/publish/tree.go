@@ -133,7 +133,7 @@ func (t *tree) grow(ctx context.Context, n *node, has func(context.Context, *nod
 				has = isThere
 			}
 		}
-		if err := t.gate.run(ctx, func() error { return t.resolve(n) }); err != nil {
+		if err := t.gate.run(ctx, func() error { return t.resolve(ctx, n) }); err != nil {
 			return err
 		}
 		return each(ctx, len(n.children), func(ctx context.Context, i int) error {
@@ -148,10 +148,16 @@ func isThere(_ context.Context, n *node) (bool, error) {
 	return true, nil
 }
 
-// resolve reads n's manifest and names what it points at.
-func (t *tree) resolve(n *node) error {
+// resolve reads n's manifest and names what it points at. What has to be sent
+// has to be available.
+func (t *tree) resolve(ctx context.Context, n *node) error {
 	if err := n.load(); err != nil {
 		return err
+	}
+	if n.action != Exists {
+		if err := manifest.Available(ctx, n.artifact); err != nil {
+			return fmt.Errorf("looking for the content of '%s': %w", n.desc.Digest, err)
+		}
 	}
 	switch a := n.artifact.(type) {
 	case v1.ImageIndex:

@@ -213,7 +213,7 @@ func (l *layer) Descriptor() (*v1.Descriptor, error) { return l.desc.DeepCopy(),
 func (l *layer) Compressed() (io.ReadCloser, error) {
 	from, err := l.holder()
 	if err != nil {
-		return nil, err
+		return l.image.direct(l.desc.Digest, err)
 	}
 	return from.Compressed()
 }
