@@ -220,6 +220,25 @@ func TestMkdirAllSyncsOnlyWhatIsNew(t *testing.T) {
 	}
 }
 
+func TestVolatileFilesAreWholeButNotSynced(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var steps []string
+	f := fsx.FS{Volatile: true, Hook: func(step, _ string) error {
+		steps = append(steps, step)
+		return nil
+	}}
+	if err := f.MkdirAll(filepath.Join(dir, "a"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.WriteFile(filepath.Join(dir, "a", "file"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(steps, ", "); got != "mkdir, create, write, close, rename" {
+		t.Errorf("steps: %s", got)
+	}
+}
+
 func TestLinkReplaces(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

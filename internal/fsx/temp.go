@@ -108,7 +108,7 @@ func (t *Temp) Write(p []byte) (int, error) {
 // Path is where Commit puts the file.
 func (t *Temp) Path() string { return t.path }
 
-// Commit makes the content durable and gives the file its name. After an error
+// Commit makes the content durable (but not on a volatile FS) and gives the file its name. After an error
 // nothing of it is left, except that an error of the directory's fsync leaves
 // the file in place, complete.
 func (t *Temp) Commit() error {
@@ -125,7 +125,7 @@ func (t *Temp) Commit() error {
 }
 
 func (t *Temp) commit() error {
-	if t.temp != "" {
+	if t.temp != "" && !t.fs.Volatile {
 		if err := t.fs.ask(StepSync, t.path); err != nil {
 			return err
 		}

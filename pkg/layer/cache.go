@@ -4,17 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
-	"sync"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/multipack/multipack/internal/fsx"
+	"github.com/multipack/multipack/internal/filecache"
 )
 
 // Cache remembers what layers turned out to be. It may forget anything at any
@@ -32,18 +25,12 @@ type Cache interface {
 
 // FileCache is a Cache in a folder, one small file per layer. Several processes
 // may share it.
-type FileCache struct {
-	dir   string
-	limit int
-
-	mu    sync.Mutex
-	count int // files there, as far as known; -1: not looked yet
-}
+type FileCache struct{ files *filecache.Cache }
 
 // NewFileCache is the cache in dir, which is made when first written to. It
 // holds about limit layers; the ones not asked for the longest go first.
 func NewFileCache(dir string, limit int) *FileCache {
-	return &FileCache{dir: dir, limit: max(limit, 1), count: -1}
+	return &FileCache{files: filecache.New(dir, filecache.Limit{Files: max(limit, 1)})}
 }
 
 // record is a cache file's content.
@@ -62,12 +49,13 @@ func (r record) sum(key string) string {
 	return hex.EncodeToString(s[:])
 }
 
-func (c *FileCache) file(key string) string { return filepath.Join(c.dir, key+".json") }
+// file is the name of a key's file.
+func file(key string) string { return key + ".json" }
 
 // Get is what was put under the key.
 func (c *FileCache) Get(key string) (Known, bool) {
-	data, err := os.ReadFile(c.file(key))
-	if err != nil {
+	data, ok := c.files.Get(file(key))
+	if !ok {
 		return Known{}, false
 	}
 	var r record
@@ -82,8 +70,6 @@ func (c *FileCache) Get(key string) (Known, bool) {
 	if err != nil {
 		return Known{}, false
 	}
-	now := time.Now()
-	_ = os.Chtimes(c.file(key), now, now) // keeps it from being the oldest
 	return Known{DiffID: diffID, Digest: digest, Size: r.Size}, true
 }
 
@@ -94,44 +80,7 @@ func (c *FileCache) Put(key string, k Known) {
 	}
 	r := record{DiffID: k.DiffID.String(), Digest: k.Digest.String(), Size: k.Size}
 	r.Sum = r.sum(key)
-	data, err := json.Marshal(r)
-	if err != nil {
-		return
-	}
-	if err := os.MkdirAll(c.dir, 0o700); err != nil {
-		return
-	}
-	if err := fsx.WriteFile(c.file(key), data, 0o600); err != nil {
-		return
-	}
-	c.trim()
-}
-
-// trim removes the oldest quarter when there are too many entries.
-func (c *FileCache) trim() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.count++; c.count > 0 && c.count <= c.limit {
-		return
-	}
-	list, err := os.ReadDir(c.dir)
-	if err != nil {
-		return
-	}
-	var infos []fs.FileInfo
-	for _, item := range list {
-		if info, err := item.Info(); err == nil && info.Mode().IsRegular() {
-			infos = append(infos, info)
-		}
-	}
-	c.count = len(infos)
-	if c.count <= c.limit {
-		return
-	}
-	slices.SortFunc(infos, func(a, b fs.FileInfo) int { return a.ModTime().Compare(b.ModTime()) })
-	for _, info := range infos[:c.count-c.limit*3/4] {
-		if err := os.Remove(filepath.Join(c.dir, info.Name())); err == nil || errors.Is(err, fs.ErrNotExist) {
-			c.count--
-		}
+	if data, err := json.Marshal(r); err == nil {
+		c.files.Put(file(key), data)
 	}
 }
