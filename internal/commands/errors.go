@@ -41,7 +41,7 @@ func (s *session) report(err error) int {
 		body.Message, body.Hint = "interrupted: nothing more was written", ""
 	}
 	if _, said := errors.AsType[*documentedError](err); s.globals.output == ui.JSON && !said {
-		_ = ui.WriteDocument(s.app.Out, ui.JSON, errorDocument{Error: body})
+		_ = console.Document(ui.JSON, errorDocument{Error: body}) // the line on stderr says it too
 	}
 	console.Error("%s", body.Message)
 	if body.Hint != "" {

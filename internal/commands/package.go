@@ -62,6 +62,11 @@ func (p *packaging) run(ctx context.Context, name string) error {
 		return err
 	}
 	p.to.warn(p.console, &p.flags)
+	if p.to.stdout() && !p.flags.dryRun {
+		if err := p.yieldStdout(); err != nil {
+			return err
+		}
+	}
 	options, err := p.options()
 	if err != nil {
 		return err

@@ -19,6 +19,10 @@ type destination struct {
 	given string
 }
 
+// dockerScheme in front of a name says that it is one in a registry, with
+// --publish or without.
+const dockerScheme = "docker://"
+
 // newDestination reads NAME, --tag and the flags that say where they lead.
 func newDestination(name string, f *packageFlags) (destination, error) {
 	if f.format == "file" {
@@ -34,7 +38,7 @@ func newDestination(name string, f *packageFlags) (destination, error) {
 		if ref.Digest != "" {
 			return destination{}, fault.New(fault.Usage, "reading the destination '%s': a digest cannot be written, only a tag", name)
 		}
-		if !f.publish {
+		if !f.publish && !strings.HasPrefix(name, dockerScheme) {
 			d.ref.Kind = reference.Daemon
 		}
 	case reference.File:
@@ -61,6 +65,9 @@ func fileDestination(name string, f *packageFlags) (destination, error) {
 	}
 	if name == "" || strings.HasSuffix(name, "/") {
 		return destination{}, fault.New(fault.Usage, "reading the destination '%s': it is no file name", name)
+	}
+	if name == "-" {
+		return destination{ref: reference.Ref{Kind: reference.File, Path: name, Given: name}, given: name}, nil
 	}
 	stem := strings.TrimSuffix(name, ".cnb")
 	return destination{ref: reference.Ref{Kind: reference.File, Path: stem + ".cnb", Given: name}, stem: stem, given: name}, nil
@@ -94,6 +101,9 @@ func (d destination) warn(c *ui.Console, f *packageFlags) {
 		c.Warn("--append-image-name-suffix will be ignored, use combined with --publish")
 	}
 }
+
+// stdout reports whether the artifact itself goes to standard output.
+func (d destination) stdout() bool { return d.ref.Kind == reference.Stdio || d.ref.Path == "-" }
 
 // saved is where the last line on stderr says the package went.
 func (d destination) saved() string {

@@ -39,7 +39,7 @@ func (f *packageFlags) register(cmd *cobra.Command, m module) {
 	fl.Lookup("label").DefValue = ""
 	fl.StringArrayVar(&f.annotations, "annotation", nil, "annotation of each image's manifest and index entry, `name=value` (repeatable)")
 	fl.StringArrayVar(&f.indexAnnotations, "index-annotation", nil, "annotation of the index, `name=value` (repeatable)")
-	fl.StringSliceVar(&f.tags, "tag", nil, "further `name` for the result (repeatable)")
+	fl.StringSliceVar(&f.tags, "tag", nil, "further `name` for the result: a tag of NAME's repository or layout, or a full name (repeatable)")
 	fl.BoolVar(&f.suffix, "append-image-name-suffix", false, "also tag each platform's image with NAME's tag and -os-arch[-variant]")
 	fl.StringArrayVar(&f.shared, "shared", nil, "`glob` of files of the root that every platform's folder gets (repeatable)")
 	fl.BoolVar(&f.singleFile, "single-file", false, "with --format file: one .cnb for all platforms")

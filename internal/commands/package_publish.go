@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -119,10 +120,25 @@ func (p *packaging) result(report publish.Report) error {
 		p.console.Success("Dry run: nothing was written")
 	case p.to.ref.Kind == reference.Registry:
 		p.console.Success("Successfully published package '%s' and saved to %s", p.to.given, p.to.saved())
+	case p.to.ref.Kind == reference.File:
+		for _, path := range files(report) {
+			p.console.Success("Successfully created package '%s' and saved to %s", path, p.to.saved())
+		}
 	default:
 		p.console.Success("Successfully created package '%s' and saved to %s", p.to.given, p.to.saved())
 	}
 	return nil
+}
+
+// files are the paths that a report names, each once.
+func files(r publish.Report) []string {
+	var out []string
+	for _, img := range r.Images {
+		if img.Path != "" && !slices.Contains(out, img.Path) {
+			out = append(out, img.Path)
+		}
+	}
+	return out
 }
 
 // lines are the NAME@sha256:… lines of a report: one for each file, else one
@@ -130,15 +146,14 @@ func (p *packaging) result(report publish.Report) error {
 func lines(report publish.Report) []string {
 	var out []string
 	for _, r := range report.All() {
-		paths := map[string]bool{}
+		if len(files(r)) < 2 {
+			out = append(out, r.Name)
+			continue
+		}
 		for _, img := range r.Images {
-			if img.Path != "" && !paths[img.Path] {
-				paths[img.Path] = true
+			if img.Path != "" {
 				out = append(out, img.Path+"@"+img.Manifest.String())
 			}
-		}
-		if len(paths) == 0 || len(paths) == 1 && len(r.Images) > 1 {
-			out = append(out[:len(out)-len(paths)], r.Name)
 		}
 	}
 	return out

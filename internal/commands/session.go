@@ -90,6 +90,16 @@ func (s *session) consoleOrPlain() *ui.Console {
 	return s.console
 }
 
+// yieldStdout leaves stdout to an artifact: what else would go there goes to
+// stderr. A terminal does not want one.
+func (s *session) yieldStdout() error {
+	if terminal(s.app.Out) != nil {
+		return fault.Hint(fault.New(fault.Usage, "writing to standard output: it is a terminal"), "send it into a file or a pipe")
+	}
+	s.console.Divert()
+	return nil
+}
+
 // lost is why a part of the result did not reach stdout, nil where all did.
 func (s *session) lost() error {
 	if s.console == nil {

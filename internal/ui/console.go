@@ -64,6 +64,14 @@ func (c *Console) Lost() error {
 	return c.out.err
 }
 
+// Divert sends what would go to stdout to stderr from now on: stdout belongs to
+// an artifact that is written there, and a line more would break it.
+func (c *Console) Divert() {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	c.out.w, c.o.ColorOut, c.o.OutWidth = c.o.Err, c.o.Color, c.o.Width
+}
+
 // output is stdout. It keeps the first error of writing to it.
 type output struct {
 	mu  sync.Mutex

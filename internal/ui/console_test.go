@@ -160,3 +160,16 @@ func TestLostResultsAreKnown(t *testing.T) {
 		t.Errorf("document: %v", err)
 	}
 }
+
+func TestDivertedResultsLeaveStdoutAlone(t *testing.T) {
+	t.Parallel()
+	c, out, errs := console(ui.Options{})
+	c.Divert()
+	c.Result("name@sha256:1")
+	if err := c.Document(ui.JSON, "x"); err != nil {
+		t.Fatal(err)
+	}
+	if out.String() != "" || errs.String() != "name@sha256:1\n\"x\"\n" {
+		t.Errorf("stdout %q, stderr %q", out, errs)
+	}
+}

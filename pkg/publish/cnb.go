@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -25,6 +26,8 @@ const cnbExtension = ".cnb"
 // several are one file each. Media types are those of the artifact, so that
 // digests are the registry's.
 type CNB struct {
+	// Out is what the path "-" means: one file only.
+	Out io.Writer
 	// Single writes one file for all platforms instead: its index.json is the
 	// artifact's index byte for byte, and pack reads its first platform.
 	Single bool
@@ -46,11 +49,15 @@ func (p *CNB) Publish(ctx context.Context, a manifest.Artifact, to Target) (Repo
 	return commitStaged(ctx, s, err)
 }
 
-// Stage implements Stager: temporary files beside the final ones.
+// Stage implements Stager: temporary files beside the final ones. For "-"
+// nothing is written before Commit.
 func (p *CNB) Stage(ctx context.Context, a manifest.Artifact, to Target) (Staged, error) {
 	w, err := p.prepare(ctx, a, to)
 	if err != nil {
 		return nil, err
+	}
+	if w.stdout() {
+		return w, nil
 	}
 	w.temps = make([]*fsx.Temp, len(w.files))
 	err = each(ctx, len(w.files), func(ctx context.Context, i int) error {
@@ -90,7 +97,7 @@ type cnbFile struct {
 }
 
 func (p *CNB) prepare(ctx context.Context, a manifest.Artifact, to Target) (*cnbWrite, error) {
-	if to.Ref.Kind != reference.File || to.Ref.Path == "" || to.Ref.Path == "-" {
+	if to.Ref.Kind != reference.File || to.Ref.Path == "" || to.Ref.Path == "-" && p.Out == nil {
 		return nil, fault.New(fault.Usage, "publishing to '%s': it is no file", to.Ref)
 	}
 	t, err := wholeTree(ctx, a)
@@ -101,8 +108,18 @@ func (p *CNB) prepare(ctx context.Context, a manifest.Artifact, to Target) (*cnb
 		return nil, err
 	}
 	w := &cnbWrite{CNB: p, tree: t, to: to}
-	return w, w.plan()
+	if err := w.plan(); err != nil {
+		return nil, err
+	}
+	if w.stdout() && len(w.files) > 1 {
+		err := fault.New(fault.Usage, "publishing to '%s': standard output is one file, and there are %d platforms", to.Ref, len(w.files))
+		return nil, fault.Hint(err, "put all of them into one file with --single-file, or choose one with --platform")
+	}
+	return w, nil
 }
+
+// stdout reports whether the one file goes to standard output.
+func (w *cnbWrite) stdout() bool { return w.to.Ref.Path == "-" }
 
 // plan decides which files there are and what is in them.
 func (w *cnbWrite) plan() error {
@@ -114,7 +131,7 @@ func (w *cnbWrite) plan() error {
 		for i, c := range w.tree.root.children {
 			nodes[i] = c.node
 		}
-		w.files = []cnbFile{{path: stem + cnbExtension, index: w.tree.root.raw, nodes: nodes}}
+		w.files = []cnbFile{{path: w.alone(), index: w.tree.root.raw, nodes: nodes}}
 		return nil
 	}
 	naming := w.Name
@@ -123,7 +140,7 @@ func (w *cnbWrite) plan() error {
 	}
 	taken := map[string]string{}
 	for _, img := range images {
-		path := stem + cnbExtension
+		path := w.alone()
 		if len(images) > 1 {
 			path = naming(stem, img.platform())
 		}
@@ -143,6 +160,14 @@ func (w *cnbWrite) plan() error {
 	return nil
 }
 
+// alone is the path of the only file.
+func (w *cnbWrite) alone() string {
+	if w.stdout() {
+		return "-"
+	}
+	return strings.TrimSuffix(w.to.Ref.Path, cnbExtension) + cnbExtension
+}
+
 // cnbIndex is an index.json the way pack writes it: indented by three spaces,
 // one descriptor without platform or name.
 func cnbIndex(n *node) ([]byte, error) {
@@ -151,17 +176,20 @@ func cnbIndex(n *node) ([]byte, error) {
 }
 
 func (w *cnbWrite) write(ctx context.Context, i int) error {
-	f := w.files[i]
-	temp, err := fsx.Create(f.path)
+	temp, err := fsx.Create(w.files[i].path)
 	if err != nil {
 		return err
 	}
 	w.temps[i] = temp
+	return w.writeTo(ctx, temp, w.files[i])
+}
+
+func (w *cnbWrite) writeTo(ctx context.Context, out io.Writer, f cnbFile) error {
 	var blobs []ocilayout.Blob
 	for _, c := range contents(f.nodes...) {
 		blobs = append(blobs, ocilayout.Blob{Digest: c.desc.Digest, Size: c.desc.Size, Open: c.open})
 	}
-	if err := ocilayout.WriteTar(ctx, temp, f.index, nil, blobs); err != nil {
+	if err := ocilayout.WriteTar(ctx, out, f.index, nil, blobs); err != nil {
 		return fmt.Errorf("writing '%s': %w", f.path, err)
 	}
 	return nil
@@ -172,6 +200,12 @@ func (w *cnbWrite) Commit(ctx context.Context) (Report, error) {
 	if err := ctx.Err(); err != nil {
 		w.Abort()
 		return Report{}, err
+	}
+	if w.stdout() {
+		if err := w.writeTo(ctx, w.Out, w.files[0]); err != nil {
+			return Report{}, err
+		}
+		return w.report(Uploaded), nil
 	}
 	var written []string
 	for i, t := range w.temps {

@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"bytes"
 	"maps"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 	"github.com/multipack/multipack/pkg/ocilayout"
 	"github.com/multipack/multipack/pkg/platform"
 	"github.com/multipack/multipack/pkg/publish"
+	"github.com/multipack/multipack/pkg/reference"
 	"github.com/multipack/multipack/testhelpers/imgtest"
 	"github.com/multipack/multipack/testhelpers/regtest"
 )
@@ -143,5 +145,27 @@ func TestPackAndSkopeoReadTheFiles(t *testing.T) {
 	}
 	if out := run(t, "pack", "buildpack", "inspect", dir+"/bp.cnb"); !strings.Contains(out, "acme/bp") || !strings.Contains(out, "1.0.0") {
 		t.Errorf("pack reads\n%s", out)
+	}
+}
+
+func TestPackageGoesToStandardOutput(t *testing.T) {
+	t.Parallel()
+	idx := imgtest.Index(t, imgtest.Of("a", "linux/amd64", "linux/arm64"))
+	stdout := reference.Ref{Kind: reference.File, Path: "-", Given: "-"}
+	dir := t.TempDir()
+	must(t, &publish.CNB{Single: true}, idx, to(t, dir+"/all.cnb"))
+	want, err := os.ReadFile(dir + "/all.cnb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	r := must(t, &publish.CNB{Single: true, Out: &out}, idx, publish.Target{Ref: stdout})
+	if !bytes.Equal(out.Bytes(), want) || r.Images[1].Path != "-" {
+		t.Errorf("%d bytes where the file has %d, path '%s'", out.Len(), len(want), r.Images[1].Path)
+	}
+	out.Reset()
+	_, err = (&publish.CNB{Out: &out}).Publish(t.Context(), idx, publish.Target{Ref: stdout})
+	if !fault.Is(err, fault.Usage) || out.Len() > 0 {
+		t.Errorf("two files in one stream: %v, %d bytes", err, out.Len())
 	}
 }

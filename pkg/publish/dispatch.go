@@ -50,8 +50,8 @@ func (d *dispatcher) to(ref reference.Ref) (Stager, error) {
 	case reference.DockerArchive:
 		return &DockerArchive{Out: d.deps.Stdout, Observe: o}, nil
 	case reference.File:
-		if strings.HasSuffix(ref.Path, cnbExtension) {
-			return &CNB{Single: d.deps.CNB.Single, Name: d.deps.CNB.Name, Observe: o}, nil
+		if strings.HasSuffix(ref.Path, cnbExtension) || ref.Path == "-" {
+			return &CNB{Out: d.deps.Stdout, Single: d.deps.CNB.Single, Name: d.deps.CNB.Name, Observe: o}, nil
 		}
 		return d.archive(), nil
 	case reference.Archive, reference.Stdio:

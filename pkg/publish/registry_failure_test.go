@@ -57,6 +57,21 @@ func TestBrokenUploadIsTriedAgain(t *testing.T) {
 	checkRemote(t, reg, "acme/bp", "1", idx)
 }
 
+func TestRefusedUploadIsNotToldAsDone(t *testing.T) {
+	t.Parallel()
+	reg := regtest.New(t)
+	reg.Inject(regtest.Fault{Method: "PUT", Path: "/blobs/uploads/", Status: 500, Times: -1})
+	p := publisher(t)
+	p.Observe = func(e publish.Event) {
+		if e.Kind == "upload" && e.Done == e.Total {
+			t.Errorf("blob %s was told to be uploaded", e.Descriptor.Digest)
+		}
+	}
+	if _, err := p.Publish(t.Context(), imgtest.Index(t, family("a")), to(t, reg.Host()+"/acme/bp:1")); err == nil {
+		t.Error("it succeeded")
+	}
+}
+
 func TestUnresolvableChildIsFoundBeforeTheFirstWrite(t *testing.T) {
 	t.Parallel()
 	reg := regtest.New(t)

@@ -49,7 +49,11 @@ func (p *push) blob(ctx context.Context, b *blob) error {
 	}
 	out, err := p.Client.PutBlob(ctx, p.repo, registry.Blob{
 		Digest: b.desc.Digest, Size: b.desc.Size, MediaType: b.desc.MediaType, Open: b.open, From: p.mountable(b),
-	}, func(done int64) { p.tell("upload", b.desc, done) })
+	}, func(done int64) {
+		if done < b.desc.Size { // the last byte may still be refused
+			p.tell("upload", b.desc, done)
+		}
+	})
 	if err != nil {
 		return err
 	}
