@@ -28,14 +28,15 @@ type lazyImage struct {
 	got      Manifest
 	manifest *v1.Manifest
 	config   func() ([]byte, error)
+	cache    Cache
 }
 
-func (c *Client) image(ctx context.Context, ref name.Reference, m Manifest) (v1.Image, error) {
+func (c *Client) image(ctx context.Context, ref name.Reference, m Manifest, cache Cache) (v1.Image, error) {
 	parsed, err := v1.ParseManifest(bytes.NewReader(m.Raw))
 	if err != nil {
 		return nil, fault.New(fault.Failed, "opening %s: its manifest: %w", quote(ref), err)
 	}
-	core := &lazyImage{client: c, ctx: ctx, ref: ref, got: m, manifest: parsed}
+	core := &lazyImage{client: c, ctx: ctx, ref: ref, got: m, manifest: parsed, cache: cache}
 	core.config = sync.OnceValues(core.readConfig)
 	img, err := partial.CompressedToImage(core)
 	if err != nil {
@@ -52,19 +53,6 @@ func (i *lazyImage) RawConfigFile() ([]byte, error)      { return i.config() }
 func (i *lazyImage) repo() name.Repository               { return i.ref.Context() }
 func (i *lazyImage) blob(d v1.Descriptor) (io.ReadCloser, error) {
 	return i.client.blob(i.ctx, i.repo(), d.Digest, d.Size)
-}
-
-func (i *lazyImage) readConfig() ([]byte, error) {
-	d := i.manifest.Config
-	if d.Size > longestManifest {
-		return nil, fault.New(fault.Failed, "reading the config of %s: it is larger than %d MiB", quote(i.ref), longestManifest>>20)
-	}
-	rc, err := (&lazyLayer{image: i, desc: d}).Compressed()
-	if err != nil {
-		return nil, err
-	}
-	defer rc.Close()
-	return io.ReadAll(rc)
 }
 
 func (i *lazyImage) LayerByDigest(h v1.Hash) (partial.CompressedLayer, error) {
@@ -190,14 +178,15 @@ type lazyIndex struct {
 	ref    name.Reference
 	got    Manifest
 	parsed *v1.IndexManifest
+	cache  Cache
 }
 
-func (c *Client) index(ctx context.Context, ref name.Reference, m Manifest) (v1.ImageIndex, error) {
+func (c *Client) index(ctx context.Context, ref name.Reference, m Manifest, cache Cache) (v1.ImageIndex, error) {
 	parsed, err := v1.ParseIndexManifest(bytes.NewReader(m.Raw))
 	if err != nil {
 		return nil, fault.New(fault.Failed, "opening %s: its index: %w", quote(ref), err)
 	}
-	return &lazyIndex{client: c, ctx: ctx, ref: ref, got: m, parsed: parsed}, nil
+	return &lazyIndex{client: c, ctx: ctx, ref: ref, got: m, parsed: parsed, cache: cache}, nil
 }
 
 func (x *lazyIndex) RawManifest() ([]byte, error)              { return x.got.Raw, nil }
@@ -206,35 +195,36 @@ func (x *lazyIndex) Digest() (v1.Hash, error)                  { return x.got.Di
 func (x *lazyIndex) Size() (int64, error)                      { return int64(len(x.got.Raw)), nil }
 func (x *lazyIndex) IndexManifest() (*v1.IndexManifest, error) { return x.parsed.DeepCopy(), nil }
 
-// child is the reference of a child that the index lists.
-func (x *lazyIndex) child(h v1.Hash) (name.Digest, error) {
+// child reads the manifest of a child that the index lists.
+func (x *lazyIndex) child(h v1.Hash) (name.Digest, Manifest, error) {
 	for _, d := range x.parsed.Manifests {
 		if d.Digest == h {
-			return x.ref.Context().Digest(h.String()), nil
+			ref := x.ref.Context().Digest(h.String())
+			m, err := x.client.child(x.ctx, ref, d, x.cache)
+			return ref, m, err
 		}
 	}
-	return name.Digest{}, fault.New(fault.NotFound, "opening %s of %s: the index does not list it", h, quote(x.ref))
+	return name.Digest{}, Manifest{}, fault.New(fault.NotFound, "opening %s of %s: the index does not list it", h, quote(x.ref))
 }
 
 func (x *lazyIndex) Image(h v1.Hash) (v1.Image, error) {
-	ref, err := x.child(h)
+	ref, m, err := x.child(h)
 	if err != nil {
 		return nil, err
 	}
-	return x.client.Image(x.ctx, ref)
+	if m.MediaType.IsIndex() {
+		return nil, fault.New(fault.Failed, "opening %s: it is an index, not an image", quote(ref))
+	}
+	return x.client.image(x.ctx, ref, m, x.cache)
 }
 
 func (x *lazyIndex) ImageIndex(h v1.Hash) (v1.ImageIndex, error) {
-	ref, err := x.child(h)
-	if err != nil {
-		return nil, err
-	}
-	m, err := x.client.openManifest(x.ctx, ref)
+	ref, m, err := x.child(h)
 	if err != nil {
 		return nil, err
 	}
 	if !m.MediaType.IsIndex() {
 		return nil, fault.New(fault.Failed, "opening %s: it is an image, not an index", quote(ref))
 	}
-	return x.client.index(x.ctx, ref, m)
+	return x.client.index(x.ctx, ref, m, x.cache)
 }

@@ -317,21 +317,25 @@ func (c *Client) Image(ctx context.Context, ref name.Reference) (v1.Image, error
 	if m.MediaType.IsIndex() {
 		return nil, fault.New(fault.Failed, "opening %s: it is an index, not an image", quote(ref))
 	}
-	return c.image(ctx, ref, m)
+	return c.image(ctx, ref, m, nil)
 }
 
 // Open opens an image or an index lazily: it is a v1.Image or a v1.ImageIndex
 // after its media type. Layers are *remote.MountableLayer and read with ctx,
 // which has to live as long as they are used.
 func (c *Client) Open(ctx context.Context, ref name.Reference) (any, error) {
+	return c.open(ctx, ref, nil)
+}
+
+func (c *Client) open(ctx context.Context, ref name.Reference, cache Cache) (any, error) {
 	m, err := c.openManifest(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
 	if m.MediaType.IsIndex() {
-		return c.index(ctx, ref, m)
+		return c.index(ctx, ref, m, cache)
 	}
-	return c.image(ctx, ref, m)
+	return c.image(ctx, ref, m, cache)
 }
 
 // openManifest reads ref from its registry's mirror, if there is one that knows it.
