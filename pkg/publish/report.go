@@ -25,6 +25,8 @@ type Report struct {
 	// Images are the images in the order of the index, those of nested indexes
 	// and attestations included.
 	Images []ImageEntry `json:"images"`
+	// Append is set where the index was not written as a whole.
+	Append *Append `json:"append,omitempty"`
 	// Also are the reports on further destinations of the same run.
 	Also []Report `json:"also,omitempty"`
 }
