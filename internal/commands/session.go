@@ -139,18 +139,29 @@ func (s *session) scratch() (string, error) {
 }
 
 // cacheDir is where things are kept that only cost time when they are missing:
-// $MULTIPACK_CACHE, else the cache folder of the system. "" where there is none.
+// $MULTIPACK_CACHE, else the cache folder of the system. "" where there is none,
+// and where $MULTIPACK_CACHE is "off".
 func (s *session) cacheDir() string {
-	if dir := s.app.Getenv("MULTIPACK_CACHE"); dir != "" {
+	switch dir := s.app.Getenv("MULTIPACK_CACHE"); dir {
+	case "off":
+		return ""
+	case "":
+	default:
 		return dir
 	}
 	if dir := s.app.Getenv("XDG_CACHE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "multipack")
 	}
-	if home := s.app.Getenv("HOME"); home != "" {
-		return filepath.Join(home, ".cache", "multipack")
+	home := s.app.Getenv("HOME")
+	switch {
+	case runtime.GOOS == "windows" && s.app.Getenv("LocalAppData") != "":
+		return filepath.Join(s.app.Getenv("LocalAppData"), "multipack")
+	case home == "":
+		return ""
+	case runtime.GOOS == "darwin":
+		return filepath.Join(home, "Library", "Caches", "multipack")
 	}
-	return ""
+	return filepath.Join(home, ".cache", "multipack")
 }
 
 // atEnd runs f when the run ends, the last one first.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -69,15 +70,20 @@ func (s *session) opener() (source.Opener, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.openerWith(client), nil
+}
+
+// openerWith opens what is in registries with r.
+func (s *session) openerWith(r source.Registry) source.Opener {
 	return source.New(source.Deps{
-		Registry: client,
+		Registry: r,
 		Daemon:   func(ctx context.Context) (source.Daemon, error) { return s.engine(ctx) },
 		Lists:    s,
 		Stdin:    s.app.In,
 		Gzip: func(w io.Writer) (io.WriteCloser, error) {
 			return gzip.NewWriterLevel(w, gzip.BestSpeed)
 		},
-	}), nil
+	})
 }
 
 // open opens one reference; it is closed when the run ends.
@@ -86,6 +92,10 @@ func (s *session) open(ctx context.Context, ref reference.Ref) (source.Opened, e
 	if err != nil {
 		return source.Opened{}, err
 	}
+	return s.openWith(ctx, opener, ref)
+}
+
+func (s *session) openWith(ctx context.Context, opener source.Opener, ref reference.Ref) (source.Opened, error) {
 	opened, err := opener.Open(ctx, ref)
 	if err == nil {
 		s.atEnd(func() { _ = opened.Done() })
@@ -93,10 +103,22 @@ func (s *session) open(ctx context.Context, ref reference.Ref) (source.Opened, e
 	return opened, err
 }
 
-// look is open for reading only what is told of an artifact, its manifests and
-// configs.
+// manifestBytes bounds the cache of manifests and configs.
+const manifestBytes = 64 << 20
+
+// look is open for commands that show what an artifact is: children and configs
+// that were read before are taken from the cache. That they are still in the
+// registry is not to be concluded from it.
 func (s *session) look(ctx context.Context, ref reference.Ref) (source.Opened, error) {
-	return s.open(ctx, ref)
+	client, err := s.registry()
+	if err != nil {
+		return source.Opened{}, err
+	}
+	var cache registry.Cache
+	if dir := s.cacheDir(); dir != "" {
+		cache = registry.NewFileCache(filepath.Join(dir, "manifests"), manifestBytes)
+	}
+	return s.openWith(ctx, s.openerWith(client.Cached(cache)), ref)
 }
 
 // engine is the Docker engine's client, made when one is first needed.
