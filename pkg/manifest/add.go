@@ -80,8 +80,9 @@ func (i Index) Add(descriptors ...v1.Descriptor) (Index, error) {
 
 // AddEntries appends entries with the bytes that they have, which may be those
 // of another index, and says what became of each. The same digest again is no
-// change, unless Replace is set and the new entry says something else. Two
-// entries that are added together count as one after the other.
+// change, unless Replace is set and the new entry says something else; but of
+// entries that are added together one image may stand for several platforms.
+// Two entries that are added together count as one after the other.
 //
 // Without Replace a platform that is taken is a fault.Conflict that joins a
 // *PlatformTakenError for each; with it the new entry stands where the old one
@@ -235,10 +236,11 @@ func (w *work) add(e Entry, replace, merging bool) (Addition, error) {
 }
 
 // same is the slot that has e already: that has its digest and, when indexes
-// are merged, its platform too, since one image may stand for several.
+// are merged or when it is as new as e, its platform too, since one image may
+// stand for several.
 func (w *work) same(e Entry, merging bool) (int, bool) {
 	n, ok := w.byDigest[e.Descriptor.Digest]
-	if !ok || !merging || w.slots[n].Platform == e.Platform {
+	if !ok || !merging && !w.fresh[n] || w.slots[n].Platform == e.Platform {
 		return n, ok
 	}
 	n, ok = w.byPlatform[e.Platform]

@@ -13,18 +13,23 @@ import (
 	"github.com/multipack/multipack/internal/fault"
 )
 
-// Remove takes out the entries that the selector means, and the attestations
-// of the images among them, and gives their descriptors. A reference means all
-// entries that were added from it; otherwise several different platforms are a
-// fault.Usage that lists them. No match is a fault.NotFound that lists what is there.
-func (i Index) Remove(s Selector) (Index, []v1.Descriptor, error) {
-	at, err := i.resolve(s, true)
-	if err != nil {
-		return i, nil, err
-	}
+// Remove takes out the entries that the selectors mean in i, and the
+// attestations of the images among them, and gives their descriptors. A
+// reference means all entries that were added from it; otherwise several
+// different platforms are a fault.Usage that lists them. A selector that means
+// nothing is a fault.NotFound that lists what is there. On an error i stays.
+func (i Index) Remove(selectors ...Selector) (Index, []v1.Descriptor, error) {
 	gone := make([]bool, len(i.entries))
-	for _, n := range at {
-		gone[n] = true
+	var errs []error
+	for _, s := range selectors {
+		at, err := i.resolve(s, true)
+		errs = append(errs, err)
+		for _, n := range at {
+			gone[n] = true
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return i, nil, err
 	}
 	i.followAttestations(gone)
 	var out []v1.Descriptor

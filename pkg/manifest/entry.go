@@ -9,6 +9,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/multipack/multipack/internal/fault"
 	"github.com/multipack/multipack/pkg/platform"
 )
 
@@ -48,6 +49,19 @@ func NewEntry(d v1.Descriptor) (Entry, error) {
 		return Entry{}, fmt.Errorf("encoding a descriptor: %w", err)
 	}
 	return parseEntry(raw)
+}
+
+// ParseEntry reads the JSON of a descriptor. It fails as NewEntry does; every
+// error is a fault.Usage.
+func ParseEntry(raw []byte) (Entry, error) {
+	if !json.Valid(raw) {
+		return Entry{}, fault.New(fault.Usage, "parsing a descriptor: it is no JSON")
+	}
+	e, err := parseEntry(slices.Clone(raw))
+	if err != nil {
+		return Entry{}, fault.New(fault.Usage, "parsing a descriptor: %w", err)
+	}
+	return e, nil
 }
 
 // HasPlatform reports whether the entry takes a platform in its index: that it

@@ -92,6 +92,27 @@ func (l List) HasBlob(h v1.Hash) (int64, bool) {
 	return info.Size(), true
 }
 
+// Stored is how many bytes of blobs the list's folder holds, those included that
+// other lists share.
+func (l List) Stored() (int64, error) {
+	entries, err := os.ReadDir(filepath.Dir(blobPath(l.dir, l.digest)))
+	if err != nil {
+		return 0, fmt.Errorf("measuring manifest list '%s': %w", reference.Familiar(l.Name), err)
+	}
+	var total int64
+	for _, e := range entries {
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return 0, fmt.Errorf("measuring manifest list '%s': %w", reference.Familiar(l.Name), err)
+		}
+		total += info.Size()
+	}
+	return total, nil
+}
+
 // IsComplete reports whether the list holds all that an entry needs: manifest,
 // config and layers, and for an index all that its entries need.
 func (l List) IsComplete(h v1.Hash) bool {
