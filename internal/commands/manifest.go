@@ -17,5 +17,9 @@ else $XDG_DATA_HOME/multipack, else ~/.local/share/multipack; each list is an OC
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
+	cmd.AddCommand(
+		newManifestCreate(s), newManifestAdd(s), newManifestAnnotate(s), newManifestRm(s), newManifestRemove(s),
+		newManifestLs(s), newManifestExists(s), newManifestPrune(s),
+	)
 	return cmd
 }

@@ -85,3 +85,10 @@ func (s *session) children(ctx context.Context, list store.List) (*local.Childre
 func listName(given string) (name.Tag, error) {
 	return reference.ParseListName(strings.TrimPrefix(given, "local:"))
 }
+
+// trustNames lets the registries that a command names use plain HTTP where its
+// own --insecure says so: that of the list's name, and those of its sources.
+func (s *session) trustNames(insecure bool, tag name.Tag, refs []reference.Ref) {
+	s.trust(insecure, reference.Ref{Kind: reference.Registry, Name: tag})
+	s.trust(insecure, refs...)
+}
