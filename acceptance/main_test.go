@@ -79,6 +79,9 @@ func TestScripts(t *testing.T) {
 			"setenv":    cmdSetenv,
 			"same":      cmdSame,
 			"sample":    cmdSample,
+			"image":     cmdImage(t),
+			"index":     cmdIndex(t),
+			"kill":      cmdKill,
 		},
 	})
 }
