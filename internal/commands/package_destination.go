@@ -97,6 +97,9 @@ func (d destination) warn(c *ui.Console, f *packageFlags) {
 	if f.publish && d.ref.Kind != reference.Registry {
 		c.Warn("--publish has no effect: '%s' is not in a registry", d.given)
 	}
+	if f.noAnnounce && d.ref.Kind == reference.Layout {
+		c.Warn("--no-announce has no effect: in a layout nothing is announced")
+	}
 	if f.suffix && d.ref.Kind != reference.Registry {
 		c.Warn("--append-image-name-suffix will be ignored, use combined with --publish")
 	}

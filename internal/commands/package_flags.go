@@ -10,6 +10,7 @@ import (
 
 // packageFlags are the flags of `buildpack package` and `extension package`, as given.
 type packageFlags struct {
+	appendFlags
 	path, config, format              string
 	publish, suffix, append           bool
 	targets, platforms                []string
@@ -20,9 +21,6 @@ type packageFlags struct {
 	pullPolicy, buildpackRegistry     string
 	flatten                           bool
 	flattenExclude                    []string
-	existingPlatform                  string
-	expect                            []string
-	noAnnounce                        bool
 	singleFile, dryRun, insecure      bool
 	metadataFile, digestFile, lintArg string
 }
@@ -40,6 +38,8 @@ func (f *packageFlags) register(cmd *cobra.Command, m module) {
 	fl.StringArrayVar(&f.annotations, "annotation", nil, "annotation of each image's manifest and index entry, `name=value` (repeatable)")
 	fl.StringArrayVar(&f.indexAnnotations, "index-annotation", nil, "annotation of the index, `name=value` (repeatable)")
 	fl.StringSliceVar(&f.tags, "tag", nil, "further `name` for the result: a tag of NAME's repository or layout, or a full name (repeatable)")
+	fl.BoolVar(&f.append, "append", false, "keep what is under the tag already and put these platforms in, also while other jobs do the same")
+	f.appendFlags.register(fl)
 	fl.BoolVar(&f.suffix, "append-image-name-suffix", false, "also tag each platform's image with NAME's tag and -os-arch[-variant]")
 	fl.StringArrayVar(&f.shared, "shared", nil, "`glob` of files of the root that every platform's folder gets (repeatable)")
 	fl.BoolVar(&f.singleFile, "single-file", false, "with --format file: one .cnb for all platforms")

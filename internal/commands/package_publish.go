@@ -24,12 +24,8 @@ func (p *packaging) publish(ctx context.Context, images []buildpack.PlatformImag
 	}
 	p.trust(p.flags.insecure, p.to.ref)
 	target := publish.Target{Ref: p.to.ref, Tags: p.to.tags}
-	if p.flags.suffix && p.to.ref.Kind == reference.Registry && len(images) > 1 {
-		for _, img := range images {
-			target.ChildTags = append(target.ChildTags, publish.ChildTag{
-				Digest: img.Descriptor.Digest, Tag: suffixed(p.to.ref.Name.Identifier(), img.Target),
-			})
-		}
+	if len(images) > 1 {
+		target.ChildTags = p.childTags(images)
 	}
 	progress := p.console.Progress()
 	defer progress.Close()
@@ -37,12 +33,16 @@ func (p *packaging) publish(ctx context.Context, images []buildpack.PlatformImag
 	if err != nil {
 		return err
 	}
-	record := &publish.Record{Next: publisher}
+	afresh := afresh{packaging: p, target: target, images: images}
+	record := &publish.Record{Next: &publish.BeforeTags{Next: publisher, Do: afresh.start}}
 	if p.flags.dryRun {
 		record.Next = &publish.DryRun{Next: publisher}
 	}
 	report, err := record.Publish(ctx, artifact, target)
 	progress.Close()
+	if err == nil && p.flags.dryRun {
+		err = afresh.start(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -93,6 +93,18 @@ func (p *packaging) cnb(images []buildpack.PlatformImage) publish.CNB {
 	return publish.CNB{Single: p.flags.singleFile, Name: func(stem string, of platform.Platform) string {
 		return stem + "-" + orDefault(names[of.Normalize()], of.Suffix()) + ".cnb"
 	}}
+}
+
+// childTags are the tags of --append-image-name-suffix.
+func (p *packaging) childTags(images []buildpack.PlatformImage) []publish.ChildTag {
+	if !p.flags.suffix || p.to.ref.Kind != reference.Registry {
+		return nil
+	}
+	out := make([]publish.ChildTag, len(images))
+	for i, img := range images {
+		out[i] = publish.ChildTag{Digest: img.Descriptor.Digest, Tag: suffixed(p.to.ref.Name.Identifier(), img.Target)}
+	}
+	return out
 }
 
 // suffixed is pack's --append-image-name-suffix: the tag with the platform

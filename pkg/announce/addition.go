@@ -62,6 +62,9 @@ func prepareOne(ctx context.Context, reg Registry, req Request, a Addition) (bri
 	if !e.HasPlatform() {
 		return bring{}, fault.New(fault.Usage, "'%s' has no platform", e.Descriptor.Digest)
 	}
+	if e.Platform.OS == "" || e.Platform.Arch == "" {
+		return bring{}, fault.Hint(fault.New(fault.Usage, "'%s' names no architecture", e.Descriptor.Digest), "say what it is for with --platform")
+	}
 	b := bring{platform: e.Platform, entry: e}
 	for _, raw := range a.Attached {
 		at, err := parseEntry(raw)

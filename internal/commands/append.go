@@ -1,0 +1,304 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/pkg/announce"
+	"github.com/multipack/multipack/pkg/manifest"
+	"github.com/multipack/multipack/pkg/platform"
+	"github.com/multipack/multipack/pkg/publish"
+	"github.com/multipack/multipack/pkg/reference"
+	"github.com/multipack/multipack/pkg/registry"
+)
+
+// appendJob is an append to tags of registries that other jobs may write at the
+// same time.
+type appendJob struct {
+	// refs are the tags, each a run of the protocol of its own.
+	refs []reference.Ref
+	// content is what the additions point at.
+	content []manifest.Artifact
+	// request is what all tags get; its Tag is open.
+	request announce.Request
+	// children are further tags for single images, in the repository of refs[0].
+	children []publish.ChildTag
+	dryRun   bool
+	// detail has the reports say what is below manifests that are there.
+	detail bool
+}
+
+// appendPublished checks what can be checked, pushes the content by digest to
+// every repository, and then appends to one tag after the other.
+func (s *session) appendPublished(ctx context.Context, job appendJob) (publish.Report, error) {
+	client, err := s.registry()
+	if err != nil {
+		return publish.Report{}, err
+	}
+	pending := make([]*announce.Pending, len(job.refs))
+	for i, ref := range job.refs {
+		if pending[i], err = announce.Begin(ctx, s.tagsOf(client, ref, job.dryRun), s.requestFor(ref, job.request)); err != nil {
+			return publish.Report{}, about(ref, err)
+		}
+	}
+	parts, err := s.pushContent(ctx, job)
+	if err != nil {
+		return publish.Report{}, err
+	}
+	if err := job.tagChildren(ctx, client); err != nil {
+		return publish.Report{}, err
+	}
+	var out publish.Report
+	var done []string
+	for i, ref := range job.refs {
+		result, err := pending[i].Append(ctx)
+		if err != nil {
+			return publish.Report{}, after(done, about(ref, err))
+		}
+		done = append(done, reference.Canonical(ref.Name))
+		s.noteResult(ref, result, job.dryRun)
+		report, err := appendReport(ref, result, parts[i], job.dryRun)
+		if err != nil {
+			return publish.Report{}, err
+		}
+		if i == 0 {
+			out = report
+			out.ChildTags = job.childTags()
+		} else {
+			out.Also = append(out.Also, report)
+		}
+	}
+	return out, nil
+}
+
+// tagsOf is the repository of ref as the protocol sees it.
+func (s *session) tagsOf(client *registry.Client, ref reference.Ref, dryRun bool) announce.Registry {
+	repo := announce.Repository(client, ref.Name.Context())
+	if dryRun {
+		return announce.Rehearse(repo)
+	}
+	return repo
+}
+
+func (s *session) requestFor(ref reference.Ref, req announce.Request) announce.Request {
+	req.Tag, req.Jobs = ref.Name.Identifier(), s.requests()
+	return req
+}
+
+// about names the repository, which the protocol does not know.
+func about(ref reference.Ref, err error) error {
+	return fmt.Errorf("appending to '%s': %w", reference.Canonical(ref.Name), err)
+}
+
+func after(done []string, err error) error {
+	if len(done) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w (written already: '%s')", err, strings.Join(done, "', '"))
+}
+
+// pushContent pushes the content by digest to the repositories of all tags: to
+// those of one registry one after the other, so that the later ones mount it.
+// Slot i are the reports for ref i.
+func (s *session) pushContent(ctx context.Context, job appendJob) ([][]publish.Report, error) {
+	progress := s.console.Progress()
+	defer progress.Close()
+	publisher, err := s.publisher(publish.CNB{}, job.detail, observer(progress))
+	if err != nil {
+		return nil, err
+	}
+	write := publisher.PublishAll
+	if job.dryRun {
+		write = publisher.PlanAll
+	}
+	var targets []publish.Target
+	at := make([]int, len(job.refs)) // where the target of each ref is
+	for i, ref := range job.refs {
+		repo := ref.Name.Context().Name()
+		if at[i] = slices.IndexFunc(targets, func(t publish.Target) bool { return t.Ref.Name.Context().Name() == repo }); at[i] < 0 {
+			at[i] = len(targets)
+			targets = append(targets, publish.Target{Ref: ref, NoTag: true})
+		}
+	}
+	byImage := make([][]publish.Report, len(job.content))
+	errs := make([]error, len(job.content))
+	var group errgroup.Group
+	group.SetLimit(s.requests())
+	for n, a := range job.content {
+		group.Go(func() error {
+			byImage[n], errs[n] = write(ctx, a, targets)
+			return nil
+		})
+	}
+	_ = group.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	out := make([][]publish.Report, len(job.refs))
+	for i := range job.refs {
+		for n := range job.content {
+			out[i] = append(out[i], byImage[n][at[i]])
+		}
+	}
+	return out, nil
+}
+
+// tagChildren writes the tags of single images that are no announcements.
+func (job appendJob) tagChildren(ctx context.Context, client *registry.Client) error {
+	if job.dryRun {
+		return nil
+	}
+	p := &publish.Registry{Client: client}
+	for _, c := range job.children {
+		if job.announces(c.Tag) {
+			continue
+		}
+		i := slices.IndexFunc(job.content, func(a manifest.Artifact) bool {
+			d, err := a.Digest()
+			return err == nil && d == c.Digest
+		})
+		if err := p.Tag(ctx, job.refs[0].Name.Context().Tag(c.Tag), job.content[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// announces reports whether an addition to refs[0] is announced under the tag.
+func (job appendJob) announces(tag string) bool {
+	return slices.ContainsFunc(job.request.Add, func(a announce.Addition) bool {
+		e, err := manifest.ParseEntry(a.Entry)
+		if err != nil {
+			return false
+		}
+		name, err := announce.Tag(job.refs[0].Name.Identifier(), e.Platform)
+		return err == nil && name == tag
+	})
+}
+
+func (job appendJob) childTags() []string {
+	var out []string
+	for _, c := range job.children {
+		out = append(out, reference.Canonical(job.refs[0].Name.Context().Tag(c.Tag)))
+	}
+	return out
+}
+
+// noteResult tells what the user should know of an append.
+func (s *session) noteResult(ref reference.Ref, result announce.Result, dryRun bool) {
+	announced, tagged := "Announced as '%s'", "Tagged '%s'"
+	if dryRun {
+		announced, tagged = "Would be announced as '%s'", "Would tag '%s'"
+	}
+	for _, tag := range result.Announced {
+		s.console.Note(announced, reference.Canonical(ref.Name.Context().Tag(tag)))
+	}
+	if result.Writes > 0 {
+		s.console.Note(tagged, reference.Canonical(ref.Name))
+	}
+	for _, n := range result.Notes {
+		s.console.Note("%s", n)
+	}
+}
+
+// appendReport describes one tag after an append.
+func appendReport(ref reference.Ref, result announce.Result, parts []publish.Report, dryRun bool) (publish.Report, error) {
+	idx, err := manifest.Parse(result.Raw)
+	if err != nil {
+		return publish.Report{}, fmt.Errorf("reading back '%s': %w", reference.Canonical(ref.Name), err)
+	}
+	r, err := publish.Joined(ref.Display(), idx, parts)
+	if err != nil {
+		return publish.Report{}, err
+	}
+	r.Tags, r.DryRun, r.Append = []string{reference.Canonical(ref.Name)}, dryRun, appendSummary(result)
+	switch {
+	case result.Writes > 0 && dryRun:
+		r.Action = publish.Planned
+	case result.Writes > 0:
+		r.Action = publish.Uploaded
+	}
+	return r, nil
+}
+
+func appendSummary(result announce.Result) *publish.Append {
+	out := &publish.Append{
+		Platforms: spelled(result.Platforms), Announced: result.Announced, Missing: spelled(result.Missing),
+		Rounds: result.Rounds, Writes: result.Writes,
+	}
+	for _, a := range result.Collected {
+		out.Collected = append(out.Collected, publish.Collected{Tag: a.Tag, Platform: a.PlatformName, Digest: a.Digest, Withdrawn: a.Withdrawn})
+	}
+	return out
+}
+
+func spelled(list []platform.Platform) []string {
+	out := make([]string, len(list))
+	for i, p := range list {
+		out[i] = p.String()
+	}
+	return out
+}
+
+// appendFlags are those of every command that appends to a tag of a registry.
+type appendFlags struct {
+	existingPlatform string
+	expect           []string
+	noAnnounce       bool
+}
+
+func (f *appendFlags) register(fl *pflag.FlagSet) {
+	fl.StringVar(&f.existingPlatform, "existing-platform", "", "`platform` of a plain image found under the tag, where its config does not say")
+	fl.StringArrayVar(&f.expect, "expect", nil, "all `platforms` that the tag will have: announcements of others are ignored, no tags are listed, and a note says which are missing (repeatable)")
+	fl.BoolVar(&f.noAnnounce, "no-announce", false, "write no announcement tags, for registries that keep tags immutable: a race with another job is then possible")
+}
+
+// request reads the flags.
+func (f *appendFlags) request() (announce.Request, error) {
+	req := announce.Request{NoAnnounce: f.noAnnounce}
+	var err error
+	if f.existingPlatform != "" {
+		if req.ExistingPlatform, err = platform.Parse(f.existingPlatform); err != nil {
+			return req, fmt.Errorf("reading flag '--existing-platform': %w", err)
+		}
+	}
+	list, err := platform.ParseList(f.expect, platform.Local())
+	if err != nil {
+		return req, fmt.Errorf("reading flag '--expect': %w", err)
+	}
+	if list.All {
+		return req, flagFault("'--expect' wants the platforms by name, not 'all'")
+	}
+	if req.Expect, err = list.Platforms(); err != nil {
+		return req, fmt.Errorf("reading flag '--expect': %w", err)
+	}
+	return req, nil
+}
+
+// given names the first of the flags that was given, "" for none.
+func (f *appendFlags) given() string {
+	switch {
+	case f.existingPlatform != "":
+		return "--existing-platform"
+	case len(f.expect) > 0:
+		return "--expect"
+	case f.noAnnounce:
+		return "--no-announce"
+	}
+	return ""
+}
+
+// onlyWith refuses the flags where nothing is appended.
+func (f *appendFlags) onlyWith(flag string) error {
+	if given := f.given(); given != "" {
+		return fault.Hint(flagFault("'%s' is about appending to a tag", given), "add '%s'", flag)
+	}
+	return nil
+}
