@@ -40,9 +40,9 @@ type Console struct {
 	o   Options
 	out *output
 	mu  sync.Mutex
-	// above is where lines go while progress bars are drawn, so that they stand
-	// above the bars; nil otherwise.
-	above io.Writer
+	// shown are the progress bars that are drawn now, nil when none are: lines
+	// have to stand above them.
+	shown *display
 }
 
 // New is a console; Now defaults to time.Now.
@@ -170,8 +170,8 @@ func (c *Console) line(prefix string, col *color.Color, format string, args ...a
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w := c.o.Err
-	if c.above != nil {
-		w = c.above
+	if c.shown != nil {
+		w = c.shown.bars
 	}
 	fmt.Fprintln(w, stamp+prefix+msg)
 }

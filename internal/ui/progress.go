@@ -1,112 +1,133 @@
 package ui
 
 import (
-	"fmt"
 	"sync"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/multipack/multipack/internal/visible"
 )
 
 // Progress shows how far the steps of a command are: on a terminal one bar per
 // step, elsewhere one line per finished step. It is safe for concurrent use,
-// and a Progress of a quiet console shows nothing.
+// and a Progress of a quiet console shows nothing. Several may be open at once:
+// they share the bars, which are gone when the last one is closed.
 type Progress struct {
-	c     *Console
-	mu    sync.Mutex
+	c      *Console
+	shown  *display // nil where there are no bars
+	closed sync.Once
+}
+
+// display is the bars at the bottom of a terminal.
+type display struct {
 	bars  *mpb.Progress
+	users int // guarded by Console.mu
+
+	mu    sync.Mutex
+	width int
 	steps map[string]*step
-	// closed is set by the first Close, so that a deferred second one does nothing.
-	closed bool
 }
 
 type step struct {
-	bar   *mpb.Bar
-	done  map[string]int64
-	total map[string]int64
-	over  bool
+	bar         *mpb.Bar
+	parts       map[string]part
+	done, total int64
 }
+
+type part struct{ done, total int64 }
 
 // Progress starts a progress display; Close ends it.
 func (c *Console) Progress() *Progress {
-	p := &Progress{c: c, steps: map[string]*step{}}
-	if c.o.Terminal && !c.o.Quiet {
+	p := &Progress{c: c}
+	if !c.o.Terminal || c.o.Quiet {
+		return p
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.shown == nil {
 		width := c.o.Width
 		if width <= 0 {
 			width = 80
 		}
-		p.bars = mpb.New(mpb.WithOutput(c.o.Err), mpb.WithWidth(min(width, 100)))
-		c.mu.Lock()
-		c.above = p.bars
-		c.mu.Unlock()
+		c.shown = &display{
+			bars:  mpb.New(mpb.WithOutput(c.o.Err), mpb.WithWidth(width), mpb.WithAutoRefresh()),
+			width: width, steps: map[string]*step{},
+		}
 	}
+	c.shown.users++
+	p.shown = c.shown
 	return p
 }
 
 // Update says that done of total bytes of a part (a blob, say) of the step are
 // through. Parts add up; a later update of the same part replaces the earlier.
-func (p *Progress) Update(name, part string, done, total int64) {
-	if p.bars == nil {
+func (p *Progress) Update(name, what string, done, total int64) {
+	if p.shown == nil {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s := p.step(name)
-	s.done[part], s.total[part] = done, max(total, done)
-	var sumDone, sumTotal int64
-	for k := range s.done {
-		sumDone += s.done[k]
-		sumTotal += s.total[k]
+	d := p.shown
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.step(name)
+	if s == nil {
+		return
 	}
-	if s.bar != nil && !s.over {
-		s.bar.SetTotal(sumTotal, false)
-		s.bar.SetCurrent(sumDone)
+	was, now := s.parts[what], part{done, max(total, done)}
+	s.parts[what] = now
+	s.done += now.done - was.done
+	s.total += now.total - was.total
+	s.bar.SetTotal(s.total, false)
+	s.bar.SetCurrent(s.done)
+}
+
+// step is the bar of a name; where the name is long, the bar still has half of
+// the line. It is nil when the display has ended.
+func (d *display) step(name string) *step {
+	if s, ok := d.steps[name]; ok {
+		return s
+	}
+	label := shorten(visible.Text(name), max(narrowest, d.width/2-20))
+	bar, err := d.bars.Add(0, mpb.BarStyle().Build(),
+		mpb.PrependDecorators(decor.Name(label, decor.WC{C: decor.DindentRight | decor.DextraSpace})),
+		mpb.AppendDecorators(decor.CountersKiloByte("% .1f / % .1f")),
+	)
+	if err != nil {
+		return nil
+	}
+	d.steps[name] = &step{bar: bar, parts: map[string]part{}}
+	return d.steps[name]
+}
+
+// Finished says what was done, as a line of its own where no bars show it.
+func (p *Progress) Finished(format string, args ...any) {
+	if p.shown == nil {
+		p.c.Note(format, args...)
 	}
 }
 
-func (p *Progress) step(name string) *step {
-	s, ok := p.steps[name]
-	if !ok {
-		s = &step{done: map[string]int64{}, total: map[string]int64{}}
-		s.bar = p.bars.AddBar(0,
-			mpb.PrependDecorators(decor.Name(name, decor.WC{C: decor.DindentRight | decor.DextraSpace})),
-			mpb.AppendDecorators(decor.CountersKiloByte("% .1f / % .1f")),
-		)
-		p.steps[name] = s
-	}
-	return s
-}
-
-// Done ends a step with a line that says what was done.
-func (p *Progress) Done(name, format string, args ...any) {
-	p.mu.Lock()
-	if s, ok := p.steps[name]; ok && s.bar != nil && !s.over {
-		s.over = true
-		s.bar.SetTotal(-1, true)
-	}
-	p.mu.Unlock()
-	p.c.Note("%s", fmt.Sprintf(format, args...))
-}
-
-// Finished says what was done, as a line of its own.
-func (p *Progress) Finished(format string, args ...any) { p.c.Note(format, args...) }
-
-// Close takes the bars off the screen's control; the lines stay.
+// Close takes the bars off the screen, if nobody else uses them. Only the first
+// call counts.
 func (p *Progress) Close() {
-	if p.bars == nil || p.closed {
+	if p.shown == nil {
 		return
 	}
-	p.closed = true
-	p.mu.Lock()
-	for _, s := range p.steps {
-		if !s.over {
-			s.over = true
-			s.bar.Abort(true)
+	p.closed.Do(func() {
+		p.c.mu.Lock() // messages wait until the bars are gone
+		defer p.c.mu.Unlock()
+		if p.shown.users--; p.shown.users == 0 {
+			p.shown.end()
+			p.c.shown = nil
 		}
+	})
+}
+
+// end removes the bars and leaves the cursor where they began.
+func (d *display) end() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, s := range d.steps {
+		s.bar.Abort(true)
 	}
-	p.mu.Unlock()
-	p.bars.Wait()
-	p.c.mu.Lock()
-	p.c.above = nil
-	p.c.mu.Unlock()
+	d.bars.Wait()
 }
