@@ -18,10 +18,7 @@ func flatten(ctx context.Context, modules []Module, os string, o Options) ([]bui
 	if err := checkExcluded(o.FlattenExclude, modules); err != nil {
 		return nil, err
 	}
-	modules, err := firstOfEach(modules)
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	var together []tree.Module
 	for _, m := range modules {
 		if slices.Contains(o.FlattenExclude, m.FullName()) {
@@ -59,10 +56,7 @@ func flatten(ctx context.Context, modules []Module, os string, o Options) ([]bui
 
 // buildExcluded keeps an existing layer only where no other module is in it.
 func buildExcluded(ctx context.Context, m Module, all []Module, os string, o Options) (builtModule, error) {
-	shared := slices.ContainsFunc(all, func(other Module) bool {
-		return other.FullName() != m.FullName() && other.Content.Layer != nil && m.Content.Layer != nil && other.Content.DiffID == m.Content.DiffID
-	})
-	if shared {
+	if sharesLayer(m, all) {
 		t, err := moduleTree(ctx, m, o)
 		if err != nil {
 			return builtModule{}, err
@@ -84,25 +78,6 @@ func moduleTree(ctx context.Context, m Module, o Options) (tree.Tree, error) {
 		return tree.Tree{}, fmt.Errorf("flattening '%s': %w", m.FullName(), err)
 	}
 	return t, nil
-}
-
-// firstOfEach drops later mentions of a module. A layer says by its diff id
-// whether the content is the same; a tree that is mentioned again is taken to
-// be what messages call it.
-func firstOfEach(modules []Module) ([]Module, error) {
-	seen := map[string]Module{}
-	var out []Module
-	for _, m := range modules {
-		first, ok := seen[m.FullName()]
-		switch {
-		case !ok:
-			seen[m.FullName()] = m
-			out = append(out, m)
-		case first.Content.DiffID != m.Content.DiffID || first.Content.Layer == nil && first.Content.Tree.Name != m.Content.Tree.Name:
-			return nil, conflict(first, m)
-		}
-	}
-	return out, nil
 }
 
 func checkExcluded(names []string, modules []Module) error {

@@ -54,15 +54,21 @@ func FromImage(img v1.Image) (Package, error) {
 	if err != nil {
 		return Package{}, err
 	}
+	extras, err := extrasOf(img)
+	if err != nil {
+		return Package{}, fault.New(fault.Failed, "reading package '%s': %w", metadata.FullName(), err)
+	}
 	var errs []error
 	foundMain := false
 	for _, id := range slices.Sorted(maps.Keys(entries)) {
 		for _, version := range slices.Sorted(maps.Keys(entries[id])) {
 			m, err := moduleFrom(p.Kind, id, version, entries[id][version], layers)
+			extras[id][version].into(&m.Descriptor.Info)
 			switch {
 			case err != nil:
 				errs = append(errs, err)
 			case id == p.Metadata.ID && version == p.Metadata.Version:
+				m.Descriptor.Info = p.Metadata.ModuleInfo
 				p.Main, foundMain = m, true
 			default:
 				p.Deps = append(p.Deps, m)
@@ -76,6 +82,14 @@ func FromImage(img v1.Image) (Package, error) {
 		return Package{}, fault.New(fault.Failed, "reading package '%s': %w", p.Metadata.FullName(), errors.Join(errs...))
 	}
 	return p, nil
+}
+
+func extrasOf(img v1.Image) (Extras, error) {
+	m, err := img.Manifest()
+	if err != nil {
+		return nil, fmt.Errorf("reading its manifest: %w", err)
+	}
+	return ReadExtras(m)
 }
 
 // ReadLabels gives a package's kind, its metadata and its modules from an

@@ -47,9 +47,10 @@ type manifestJSON struct {
 }
 
 type descriptorJSON struct {
-	MediaType types.MediaType `json:"mediaType"`
-	Size      int64           `json:"size"`
-	Digest    string          `json:"digest"`
+	MediaType   types.MediaType   `json:"mediaType"`
+	Size        int64             `json:"size"`
+	Digest      string            `json:"digest"`
+	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
 // image is a v1.Image of fixed bytes whose layers are the objects that it was
@@ -68,6 +69,7 @@ type imageSpec struct {
 	annotations map[string]string
 	layers      []v1.Layer
 	diffIDs     []v1.Hash
+	extras      []Extras // as many as layers, or fewer
 }
 
 func newImage(s imageSpec) (v1.Image, error) {
@@ -85,6 +87,9 @@ func newImage(s imageSpec) (v1.Image, error) {
 	for i, layer := range s.layers {
 		d, err := describe(layer)
 		if err != nil {
+			return nil, err
+		}
+		if d.Annotations, err = s.layerAnnotations(i); err != nil {
 			return nil, err
 		}
 		hash, err := layer.Digest()
@@ -124,6 +129,9 @@ func describe(layer v1.Layer) (descriptorJSON, error) {
 	mediaType, err := layer.MediaType()
 	if err != nil {
 		return descriptorJSON{}, err
+	}
+	if mediaType == types.DockerLayer {
+		mediaType = types.OCILayer // one format by two names; the manifest is OCI's
 	}
 	return descriptorJSON{MediaType: mediaType, Size: size, Digest: hash.String()}, nil
 }

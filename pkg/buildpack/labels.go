@@ -34,7 +34,7 @@ type Metadata struct {
 type Layers map[string]map[string]LayerInfo
 
 // LayerInfo is what a layers label keeps of a module. A description, keywords
-// and licenses of a component have no place in it.
+// and licenses of a component have no place in it: see Extra.
 type LayerInfo struct {
 	API         *string  `json:"api"`
 	Stacks      []Stack  `json:"stacks,omitempty"`

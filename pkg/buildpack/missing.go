@@ -66,6 +66,38 @@ func Missing(err error) (*MissingPlatforms, bool) {
 	return m, ok
 }
 
+// MissingFolders is NewPlan's error for targets without a folder where other
+// platforms have one.
+type MissingFolders struct {
+	// Tree is what messages call the tree.
+	Tree string
+	// Targets have no folder.
+	Targets []platform.Target
+	// Folders are those that are there, Platforms what they are for.
+	Folders   []string
+	Platforms []platform.Platform
+}
+
+func (m *MissingFolders) add(folder string, p platform.Platform) {
+	m.Folders, m.Platforms = append(m.Folders, folder), append(m.Platforms, p)
+}
+
+// Error names all targets and all folders.
+func (m *MissingFolders) Error() string {
+	wanted := make([]string, len(m.Targets))
+	for i, t := range m.Targets {
+		wanted[i] = "'" + t.String() + "'"
+		if t.Path != "" {
+			wanted[i] = "'" + t.Path + "'"
+		}
+	}
+	found := "none"
+	if len(m.Folders) > 0 {
+		found = strings.Join(m.Folders, ", ")
+	}
+	return "finding the platform folders of '" + m.Tree + "': no folder for " + strings.Join(wanted, ", ") + " (folders found: " + found + ")"
+}
+
 // Fit says whether a plain image may be used as a dependency for a target.
 type Fit int
 

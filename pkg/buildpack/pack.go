@@ -43,8 +43,9 @@ type Options struct {
 	// Flatten puts all modules into one layer, but for those in FlattenExclude (id@version).
 	Flatten        bool
 	FlattenExclude []string
-	// Unpack gives the tree of a module that exists only as a layer. Only
-	// Flatten needs it; nil makes such a module an error.
+	// Unpack gives the tree of a module that exists only as a layer. Flatten needs
+	// it, and the comparison of a module that a flattened package has with the
+	// same one from elsewhere; nil makes such a module an error.
 	Unpack func(ctx context.Context, m Module) (tree.Tree, error)
 	// Jobs bounds the layers and platforms worked on at once; 0 is 4.
 	Jobs int
@@ -70,21 +71,22 @@ func (o Options) created() time.Time {
 }
 
 // Pack makes the package image of main and deps for one target. deps are in
-// packaging order (each dependency's main module, then its own dependencies),
-// on which the flattened layer and the stacks depend; layers are ordered by
+// packaging order (each dependency's main module, then its own dependencies), on
+// which the flattened layer depends and nothing else; layers are ordered by
 // id@version. The same module from two dependencies is taken once; with another
 // content it is a fault.Conflict that names both. What Validate finds is an error.
-// Nothing is read from layers that exist already.
+// Nothing is read from layers that exist already, but for what Options.Unpack says.
 func Pack(ctx context.Context, main Module, deps []Module, target platform.Target, o Options) (v1.Image, error) {
 	if err := Validate(main, deps); err != nil {
 		return nil, err
 	}
 	p := target.Platform.Normalize()
-	built, err := buildLayers(ctx, append(slices.Clone(deps), main), p.OS, o)
+	modules, err := dedupe(ctx, append(slices.Clone(deps), main), p.OS, o)
 	if err != nil {
 		return nil, err
 	}
-	if built, err = unique(built); err != nil {
+	built, err := buildLayers(ctx, modules, p.OS, o)
+	if err != nil {
 		return nil, err
 	}
 	slices.SortStableFunc(built, func(a, b builtModule) int { return strings.Compare(a.FullName(), b.FullName()) })
@@ -108,6 +110,9 @@ func Pack(ctx context.Context, main Module, deps []Module, target platform.Targe
 			layers[info.ID] = map[string]LayerInfo{}
 		}
 		layers[info.ID][info.Version] = layerInfo(b.Descriptor, b.diffID.String())
+		if b.FullName() != main.FullName() {
+			spec.annotate(b.diffID, b.Descriptor)
+		}
 	}
 	var stacks []Stack
 	if main.Descriptor.Kind != KindExtension {
@@ -175,35 +180,6 @@ func buildLayer(ctx context.Context, m Module, os string, maker LayerMaker) (bui
 // layerFolder is the folder below /cnb that modules of a kind stand in.
 func layerFolder(kind string) string { return kind + "s" }
 
-// unique keeps each id@version once, in the place of its first mention.
-func unique(all []builtModule) ([]builtModule, error) {
-	seen := map[string]builtModule{}
-	var out []builtModule
-	var errs []error
-	for _, b := range all {
-		first, ok := seen[b.FullName()]
-		switch {
-		case !ok:
-			seen[b.FullName()] = b
-			out = append(out, b)
-		case first.diffID != b.diffID:
-			errs = append(errs, conflict(first.Module, b.Module))
-		}
-	}
-	return out, errors.Join(errs...)
-}
-
-func conflict(a, b Module) error {
-	return fault.New(fault.Conflict, "collecting the modules of the package: '%s' is in %s and, with another content, in %s", a.FullName(), a.origin(), b.origin())
-}
-
-func (m Module) origin() string {
-	if m.From == "" {
-		return "the buildpack itself"
-	}
-	return "'" + m.From + "'"
-}
-
 // PlatformBuild is one platform's part of a package: the target and what goes into its image.
 type PlatformBuild struct {
 	Target platform.Target
@@ -221,8 +197,11 @@ type PlatformImage struct {
 }
 
 // PackAll packs every platform, several at once, and answers in the order of
-// builds. All failures are reported in that order.
+// builds. All failures are reported in that order, those that platforms share once.
 func PackAll(ctx context.Context, builds []PlatformBuild, o Options) ([]PlatformImage, error) {
+	if err := ValidateAll(builds); err != nil {
+		return nil, err
+	}
 	out := make([]PlatformImage, len(builds))
 	errs := make([]error, len(builds))
 	var group errgroup.Group
@@ -234,10 +213,23 @@ func PackAll(ctx context.Context, builds []PlatformBuild, o Options) ([]Platform
 		})
 	}
 	_ = group.Wait()
-	if err := errors.Join(errs...); err != nil {
+	if err := distinct(errs); err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// distinct joins errors, of those with one text the first.
+func distinct(errs []error) error {
+	var out []error
+	told := map[string]bool{}
+	for _, err := range errs {
+		if err != nil && !told[err.Error()] {
+			told[err.Error()] = true
+			out = append(out, err)
+		}
+	}
+	return errors.Join(out...)
 }
 
 func packPlatform(ctx context.Context, b PlatformBuild, o Options) (PlatformImage, error) {

@@ -161,13 +161,13 @@ func TestConfigAndManifestBytes(t *testing.T) {
 	name, _ := img.ConfigName()
 	wantManifest := `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",` +
 		`"config":{"mediaType":"application/vnd.oci.image.config.v1+json","size":576,"digest":"` + name.String() + `"},` +
-		`"layers":[{"mediaType":"application/vnd.docker.image.rootfs.diff.tar.gzip","size":10,"digest":"` + diffID + `"}],` +
+		`"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","size":10,"digest":"` + diffID + `"}],` +
 		`"annotations":{"a":"\u003c1\u003e","b":"2"}}`
 	if diff := cmp.Diff(wantManifest, string(manifest)); diff != "" {
 		t.Error(diff)
 	}
 	digest, _ := img.Digest()
-	if want := "sha256:d503003bf535e02d8ac917754db26edd2a7b46e28f11c69f84b722906ff279e4"; digest.String() != want {
+	if want := "sha256:3ec67221941af67a33b577bbb5bcb1eb1ac2977afc89b9ea82a09d4478f780cf"; digest.String() != want {
 		t.Errorf("digest %s, want %s", digest, want)
 	}
 	if err := validate.Image(img, validate.Fast); err != nil {

@@ -43,19 +43,20 @@ func NewPlan(d Descriptor, root tree.Tree, targets []platform.Target, shared []s
 		}
 	}
 	f := findFolders(root)
-	finder := finder{folders: f, found: f.platforms(), own: ownPaths(targets)}
+	declared := Targets(d.Targets)
+	finder := finder{folders: f, found: f.platforms(), own: ownPaths(slices.Concat(targets, declared))}
 	plan := Plan{Descriptor: d}
-	var missing []string
+	var missing []platform.Target
 	for _, t := range targets {
 		dir, ok := finder.find(t)
 		if !ok {
-			missing = append(missing, "'"+finder.wanted(t)+"'")
+			missing = append(missing, t)
 			continue
 		}
 		plan.Items = append(plan.Items, PlanItem{Target: t, Folder: dir})
 	}
 	if len(missing) > 0 {
-		return Plan{}, finder.notFound(root.Name, missing)
+		return Plan{}, finder.notFound(root.Name, missing, declared)
 	}
 	extra, err := finder.sharedTree(root, patterns)
 	if err != nil {
@@ -77,14 +78,14 @@ func NewPlan(d Descriptor, root tree.Tree, targets []platform.Target, shared []s
 type finder struct {
 	folders
 	found []platformFolder
-	own   []string // paths that targets name themselves
+	own   []string // paths that targets, of the flags or of the descriptor, name themselves
 }
 
 func ownPaths(targets []platform.Target) []string {
 	var out []string
 	for _, t := range targets {
-		if t.Path != "" && path.Clean(t.Path) != "." {
-			out = append(out, path.Clean(t.Path))
+		if p := path.Clean(t.Path); t.Path != "" && p != "." && !slices.Contains(out, p) {
+			out = append(out, p)
 		}
 	}
 	return out
@@ -184,36 +185,31 @@ func (f finder) holdsContent(c platformFolder) bool {
 	return sub == 0
 }
 
-func (f finder) wanted(t platform.Target) string {
-	if t.Path != "" {
-		return t.Path
-	}
-	return t.String()
-}
-
 // notFound lists the folders that are there. Of nested ones only the deepest
 // are named, unless the outer one can be packaged too.
-func (f finder) notFound(name string, missing []string) error {
-	var have []string
+func (f finder) notFound(name string, missing, declared []platform.Target) error {
+	m := &MissingFolders{Tree: name, Targets: missing}
 	for _, c := range f.found {
 		if f.holdsContent(c) {
-			have = append(have, c.path)
+			m.add(c.path, c.platform)
 		}
 		for _, d := range c.distros {
-			have = append(have, c.path+"/"+d)
+			p := c.platform
+			_, p.OSVersion, _ = strings.Cut(d, "@")
+			m.add(c.path+"/"+d, p)
 		}
 	}
 	for _, p := range f.own {
-		if !slices.Contains(have, p) && f.leadsToDir(p) {
-			have = append(have, p)
+		if !slices.Contains(m.Folders, p) && f.leadsToDir(p) {
+			m.Folders = append(m.Folders, p)
+			for _, d := range declared {
+				if d.Path == p {
+					m.Platforms = append(m.Platforms, d.Platform)
+				}
+			}
 		}
 	}
-	list := "none"
-	if len(have) > 0 {
-		list = strings.Join(have, ", ")
-	}
-	err := fault.New(fault.NotFound, "finding the platform folders of '%s': no folder for %s (folders found: %s)", name, strings.Join(missing, ", "), list)
-	return fault.Hint(err, "add the folder, or name only platforms that have one with --platform")
+	return fault.Hint(fault.As(fault.NotFound, m), "add the folder, or name only platforms that have one with --platform")
 }
 
 // sharedTree is what the patterns select from the root, without the platforms'

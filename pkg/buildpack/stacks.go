@@ -1,6 +1,9 @@
 package buildpack
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // anyStack is the stack id that stands for every stack.
 const anyStack = "*"
@@ -15,10 +18,14 @@ func declaredStacks(d Descriptor) []Stack {
 }
 
 // resolveStacks are the stacks that all modules of a package can run on, by
-// pack's rules: deps in packaging order are folded into main's; a composite
-// without stacks says nothing. The result is empty where they have none in common.
+// pack's rules: deps are folded into main's; a composite without stacks says
+// nothing. The result is empty where they have none in common. pack folds in
+// packaging order, which decides the order of several stacks; here it is that of
+// id@version, so that the order of the dependencies does not matter.
 func resolveStacks(main Descriptor, deps []Module) []Stack {
 	stacks := declaredStacks(main)
+	deps = slices.Clone(deps)
+	slices.SortStableFunc(deps, func(a, b Module) int { return strings.Compare(a.FullName(), b.FullName()) })
 	for _, dep := range deps {
 		declared := declaredStacks(dep.Descriptor)
 		switch {

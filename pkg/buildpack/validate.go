@@ -3,6 +3,7 @@ package buildpack
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/multipack/multipack/internal/fault"
 )
@@ -51,6 +52,30 @@ func Validate(main Module, deps []Module) error {
 		return nil
 	}
 	return fault.New(fault.Failed, "validating buildpack '%s': %w", main.FullName(), errors.Join(problems...))
+}
+
+// ValidateAll is Validate for every platform. What is wrong with all of them is
+// said once, what is wrong with some names these.
+func ValidateAll(builds []PlatformBuild) error {
+	var errs []error
+	wrong := map[string][]string{}
+	for _, b := range builds {
+		err := Validate(b.Main, b.Deps)
+		if err == nil {
+			continue
+		}
+		text := err.Error()
+		if wrong[text] == nil {
+			errs = append(errs, err)
+		}
+		wrong[text] = append(wrong[text], b.Target.String())
+	}
+	for i, err := range errs {
+		if targets := wrong[err.Error()]; len(targets) < len(builds) {
+			errs[i] = fmt.Errorf("packaging for '%s': %w", strings.Join(targets, "', '"), err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func checkRef(m Module, ref Ref, present map[string]bool) error {

@@ -31,6 +31,7 @@ func openURL(ctx context.Context, uri string, opts Options) (*Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.File = f.Name()
 	id, err := download(ctx, u, name, f, opts)
 	if err == nil {
 		err = l.readArchive(ctx, f, origin{id: id}, name, opts)

@@ -37,6 +37,9 @@ type Loaded struct {
 	Tree tree.Tree
 	// Folder says that the source is a folder, and not an archive.
 	Folder bool
+	// File is the archive as it lies on this disk until Close, downloaded where it
+	// came from elsewhere; "" for a folder.
+	File string
 
 	spool []*os.File
 }
@@ -110,7 +113,7 @@ func openPath(ctx context.Context, path, name string, opts Options) (*Loaded, er
 	if err != nil {
 		return nil, pathError(name, err)
 	}
-	l := &Loaded{}
+	l := &Loaded{File: file}
 	defer f.Close()
 	if err := l.readArchive(ctx, f, origin{path: file}, name, opts); err != nil {
 		return nil, errors.Join(err, l.Close())
