@@ -7,10 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/multipack/multipack/internal/fault"
 	"github.com/multipack/multipack/pkg/announce"
 	"github.com/multipack/multipack/pkg/manifest"
 	"github.com/multipack/multipack/pkg/platform"
@@ -45,7 +43,7 @@ func (s *session) appendPublished(ctx context.Context, job appendJob) (publish.R
 	pending := make([]*announce.Pending, len(job.refs))
 	for i, ref := range job.refs {
 		if pending[i], err = announce.Begin(ctx, s.tagsOf(client, ref, job.dryRun), s.requestFor(ref, job.request)); err != nil {
-			return publish.Report{}, about(ref, err)
+			return publish.Report{}, err
 		}
 	}
 	parts, err := s.pushContent(ctx, job)
@@ -60,7 +58,7 @@ func (s *session) appendPublished(ctx context.Context, job appendJob) (publish.R
 	for i, ref := range job.refs {
 		result, err := pending[i].Append(ctx)
 		if err != nil {
-			return publish.Report{}, after(done, about(ref, err))
+			return publish.Report{}, after(done, err)
 		}
 		done = append(done, reference.Canonical(ref.Name))
 		s.noteResult(ref, result, job.dryRun)
@@ -88,13 +86,8 @@ func (s *session) tagsOf(client *registry.Client, ref reference.Ref, dryRun bool
 }
 
 func (s *session) requestFor(ref reference.Ref, req announce.Request) announce.Request {
-	req.Tag, req.Jobs = ref.Name.Identifier(), s.requests()
+	req.Tag, req.Prefix, req.Jobs = ref.Name.Identifier(), ref.Display()+":", s.requests()
 	return req
-}
-
-// about names the repository, which the protocol does not know.
-func about(ref reference.Ref, err error) error {
-	return fmt.Errorf("appending to '%s': %w", reference.Canonical(ref.Name), err)
 }
 
 func after(done []string, err error) error {
@@ -210,13 +203,18 @@ func (s *session) noteResult(ref reference.Ref, result announce.Result, dryRun b
 
 // appendReport describes one tag after an append.
 func appendReport(ref reference.Ref, result announce.Result, parts []publish.Report, dryRun bool) (publish.Report, error) {
-	idx, err := manifest.Parse(result.Raw)
-	if err != nil {
-		return publish.Report{}, fmt.Errorf("reading back '%s': %w", reference.Canonical(ref.Name), err)
+	r := publish.Report{
+		Name: ref.Display() + "@" + result.Digest.String(), Digest: result.Digest, MediaType: string(result.MediaType),
+		Size: int64(len(result.Raw)), Action: publish.Exists, Images: []publish.ImageEntry{},
 	}
-	r, err := publish.Joined(ref.Display(), idx, parts)
-	if err != nil {
-		return publish.Report{}, err
+	if result.MediaType.IsIndex() { // a settle may find a plain image, and leave it
+		idx, err := manifest.Parse(result.Raw)
+		if err != nil {
+			return publish.Report{}, fmt.Errorf("reading back '%s': %w", reference.Canonical(ref.Name), err)
+		}
+		if r, err = publish.Joined(ref.Display(), idx, parts); err != nil {
+			return publish.Report{}, err
+		}
 	}
 	r.Tags, r.DryRun, r.Append = []string{reference.Canonical(ref.Name)}, dryRun, appendSummary(result)
 	switch {
@@ -245,60 +243,4 @@ func spelled(list []platform.Platform) []string {
 		out[i] = p.String()
 	}
 	return out
-}
-
-// appendFlags are those of every command that appends to a tag of a registry.
-type appendFlags struct {
-	existingPlatform string
-	expect           []string
-	noAnnounce       bool
-}
-
-func (f *appendFlags) register(fl *pflag.FlagSet) {
-	fl.StringVar(&f.existingPlatform, "existing-platform", "", "`platform` of a plain image found under the tag, where its config does not say")
-	fl.StringArrayVar(&f.expect, "expect", nil, "all `platforms` that the tag will have: announcements of others are ignored, no tags are listed, and a note says which are missing (repeatable)")
-	fl.BoolVar(&f.noAnnounce, "no-announce", false, "write no announcement tags, for registries that keep tags immutable: a race with another job is then possible")
-}
-
-// request reads the flags.
-func (f *appendFlags) request() (announce.Request, error) {
-	req := announce.Request{NoAnnounce: f.noAnnounce}
-	var err error
-	if f.existingPlatform != "" {
-		if req.ExistingPlatform, err = platform.Parse(f.existingPlatform); err != nil {
-			return req, fmt.Errorf("reading flag '--existing-platform': %w", err)
-		}
-	}
-	list, err := platform.ParseList(f.expect, platform.Local())
-	if err != nil {
-		return req, fmt.Errorf("reading flag '--expect': %w", err)
-	}
-	if list.All {
-		return req, flagFault("'--expect' wants the platforms by name, not 'all'")
-	}
-	if req.Expect, err = list.Platforms(); err != nil {
-		return req, fmt.Errorf("reading flag '--expect': %w", err)
-	}
-	return req, nil
-}
-
-// given names the first of the flags that was given, "" for none.
-func (f *appendFlags) given() string {
-	switch {
-	case f.existingPlatform != "":
-		return "--existing-platform"
-	case len(f.expect) > 0:
-		return "--expect"
-	case f.noAnnounce:
-		return "--no-announce"
-	}
-	return ""
-}
-
-// onlyWith refuses the flags where nothing is appended.
-func (f *appendFlags) onlyWith(flag string) error {
-	if given := f.given(); given != "" {
-		return fault.Hint(flagFault("'%s' is about appending to a tag", given), "add '%s'", flag)
-	}
-	return nil
 }

@@ -46,7 +46,7 @@ func prepare(ctx context.Context, reg Registry, req Request) ([]bring, error) {
 		}
 		for _, other := range out {
 			if other.platform.Suffix() == b.platform.Suffix() {
-				return nil, fault.New(fault.Usage, "appending to tag '%s': %s is given twice", req.Tag, b.platform)
+				return nil, fault.New(fault.Usage, "appending to '%s': %s is given twice", req.show(req.Tag), b.platform)
 			}
 		}
 		out = append(out, b)

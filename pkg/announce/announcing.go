@@ -64,7 +64,7 @@ func (w *writer) inspectTag(ctx context.Context, a *announcement) error {
 		return fmt.Errorf("reading announcement '%s': %w", a.tag, err)
 	}
 	if c.other {
-		return fault.Hint(fault.New(fault.Conflict, "announcing %s: tag '%s' is used for something else, %s", a.platform, a.tag, c.ignored),
+		return fault.Hint(fault.New(fault.Conflict, "announcing %s: '%s' is used for something else, %s", a.platform, w.req.show(a.tag), c.ignored),
 			"move or delete that tag, or pass --no-announce")
 	}
 	a.announced = c.ignored == "" && !c.withdrawn
@@ -85,7 +85,7 @@ func (w *writer) absent(before current, puts []announcement) error {
 			if found == "" {
 				found = "none"
 			}
-			return fault.New(fault.NotFound, "removing %s from tag '%s': it is not there, platforms found: %s", p, w.req.Tag, found)
+			return fault.New(fault.NotFound, "removing %s from '%s': it is not there, platforms found: %s", p, w.req.show(w.req.Tag), found)
 		}
 	}
 	return nil

@@ -130,7 +130,7 @@ func (w *writer) converge(ctx context.Context) (Result, error) {
 	for round := 1; round <= w.req.Limit; round++ {
 		if round > 1 && !verifying {
 			if err := pause(ctx, w.req.Jitter(round)); err != nil {
-				return Result{}, fault.New(fault.Interrupted, "appending to tag '%s': %w", w.req.Tag, err)
+				return Result{}, fault.New(fault.Interrupted, "appending to '%s': %w", w.req.show(w.req.Tag), err)
 			}
 		}
 		v, err := w.look(ctx)
@@ -177,7 +177,7 @@ func (w *writer) look(ctx context.Context) (view, error) {
 	}
 	w.last.unlisted = !listed
 	if w.settling && !cur.found && len(claims) == 0 {
-		return view{}, fault.New(fault.NotFound, "settling tag '%s': there is neither such a tag nor an announcement for it", w.req.Tag)
+		return view{}, fault.New(fault.NotFound, "settling '%s': there is neither such a tag nor an announcement for it", w.req.show(w.req.Tag))
 	}
 	v := view{cur: cur, claims: claims}
 	if v.next, v.changed, err = w.unite(cur, claims); err != nil {

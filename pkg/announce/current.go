@@ -47,7 +47,7 @@ func asCurrent(ctx context.Context, reg Registry, m Manifest, req Request) (curr
 	case kind == "":
 		kind = string(m.MediaType)
 	}
-	return current{}, fault.New(fault.Conflict, "appending to tag '%s': it holds '%s', neither an image nor an index", req.Tag, kind)
+	return current{}, fault.New(fault.Conflict, "appending to '%s': it holds '%s', neither an image nor an index", req.show(req.Tag), kind)
 }
 
 // wrap makes an index of the plain image under the tag.
@@ -62,7 +62,7 @@ func wrap(ctx context.Context, reg Registry, m Manifest, req Request) (current, 
 	}
 	if !ok {
 		if req.ExistingPlatform.IsZero() {
-			return current{}, fault.Hint(fault.New(fault.Usage, "appending to tag '%s': it holds a plain image whose config names no platform", req.Tag),
+			return current{}, fault.Hint(fault.New(fault.Usage, "appending to '%s': it holds a plain image whose config names no platform", req.show(req.Tag)),
 				"say which it is with --existing-platform, for example --existing-platform linux/amd64")
 		}
 		d.Platform = req.ExistingPlatform.V1()

@@ -39,15 +39,15 @@ func writeError(tag string, err error) error {
 // limitError says why the writer gave up.
 func (w *writer) limitError() error {
 	const kind = fault.Conflict
-	tag, limit := w.req.Tag, w.req.Limit
+	tag, limit := w.req.show(w.req.Tag), w.req.Limit
 	switch {
 	case w.last.stale:
-		return fault.Hint(fault.New(kind, "appending to tag '%s': after %d rounds the registry still shows the tag as it was before the last write", tag, limit),
-			"write to the registry itself, not through a caching proxy, then run 'multipack manifest settle'")
+		return fault.Hint(fault.New(kind, "appending to '%s': after %d rounds the registry still shows the tag as it was before the last write", tag, limit),
+			"write to the registry itself, not through a caching proxy, then run 'multipack manifest settle %s'", tag)
 	case w.last.unlisted:
-		return fault.Hint(fault.New(kind, "appending to tag '%s': after %d rounds the registry's tag listing still lacks an announcement that was made", tag, limit),
+		return fault.Hint(fault.New(kind, "appending to '%s': after %d rounds the registry's tag listing still lacks an announcement that was made", tag, limit),
 			"name the platforms of the release in --expect: then no tags are listed")
 	}
-	return fault.Hint(fault.New(kind, "appending to tag '%s': it kept moving for %d rounds", tag, limit),
-		"what was to be appended is announced: run 'multipack manifest settle' once the other jobs are done")
+	return fault.Hint(fault.New(kind, "appending to '%s': it kept moving for %d rounds", tag, limit),
+		"what was to be appended is announced: run 'multipack manifest settle %s' once the other jobs are done", tag)
 }

@@ -22,6 +22,8 @@ const DefaultLimit = 30
 type Request struct {
 	// Tag is the tag that all jobs write, without its repository.
 	Tag string
+	// Prefix is put before tags where the user reads of them: "HOST/REPO:".
+	Prefix string
 	// Add are the platforms that this writer brings; their content is there.
 	Add []Addition
 	// Remove are platforms to withdraw. Of a platform that is neither under the
@@ -87,6 +89,9 @@ func (r Request) withDefaults() Request {
 	return r
 }
 
+// show is a tag as the user reads it.
+func (r Request) show(tag string) string { return r.Prefix + tag }
+
 // check refuses what cannot be meant, before anything is read.
 func (r Request) check(brings []bring) error {
 	if r.Tag == "" {
@@ -94,12 +99,12 @@ func (r Request) check(brings []bring) error {
 	}
 	for _, b := range brings {
 		if len(r.Expect) > 0 && !expects(r.Expect, b.platform) {
-			return fault.Hint(fault.New(fault.Usage, "appending %s to tag '%s': it is not among the expected platforms %s", b.platform, r.Tag, names(r.Expect)),
+			return fault.Hint(fault.New(fault.Usage, "appending %s to '%s': it is not among the expected platforms %s", b.platform, r.show(r.Tag), names(r.Expect)),
 				"name every platform of the release in --expect")
 		}
 		for _, p := range r.Remove {
 			if p.Normalize().Suffix() == b.platform.Suffix() {
-				return fault.New(fault.Usage, "appending %s to tag '%s': it is to be removed as well", b.platform, r.Tag)
+				return fault.New(fault.Usage, "appending %s to '%s': it is to be removed as well", b.platform, r.show(r.Tag))
 			}
 		}
 	}

@@ -72,25 +72,25 @@ func (n *notes) render(w *writer, missing []platform.Platform) []string {
 	var out []string
 	for _, c := range n.taken {
 		if c.withdrawn {
-			out = append(out, fmt.Sprintf("%s was taken out: '%s' says that another job withdrew it", c.platform, c.tag))
+			out = append(out, fmt.Sprintf("%s was taken out: '%s' says that another job withdrew it", c.platform, w.req.show(c.tag)))
 		} else {
-			out = append(out, fmt.Sprintf("%s was taken from the announcement '%s' of another job", c.platform, c.tag))
+			out = append(out, fmt.Sprintf("%s was taken from the announcement '%s' of another job", c.platform, w.req.show(c.tag)))
 		}
 	}
 	for _, c := range n.lost {
-		out = append(out, fmt.Sprintf("another job announced %s later than this one: its '%s' counts", c.platform, c.tag))
+		out = append(out, fmt.Sprintf("another job announced %s later than this one: its '%s' counts", c.platform, w.req.show(c.tag)))
 	}
 	for _, c := range n.ignored {
-		out = append(out, fmt.Sprintf("'%s' does not count as an announcement: %s", c.tag, c.ignored))
+		out = append(out, fmt.Sprintf("'%s' does not count as an announcement: %s", w.req.show(c.tag), c.ignored))
 	}
 	for _, c := range n.stale {
-		out = append(out, fmt.Sprintf("'%s' still announces something else for %s, which the next append or settle will bring back", c.tag, c.platform))
+		out = append(out, fmt.Sprintf("'%s' still announces something else for %s, which the next append or settle will bring back", w.req.show(c.tag), c.platform))
 	}
 	if w.req.NoAnnounce {
-		out = append(out, fmt.Sprintf("nothing was announced: another job that writes '%s' at the same time may undo this", w.req.Tag))
+		out = append(out, fmt.Sprintf("nothing was announced: another job that writes '%s' at the same time may undo this", w.req.show(w.req.Tag)))
 	}
 	if len(missing) > 0 {
-		out = append(out, fmt.Sprintf("'%s' still lacks %s", w.req.Tag, names(missing)))
+		out = append(out, fmt.Sprintf("'%s' still lacks %s", w.req.show(w.req.Tag), names(missing)))
 	}
 	return out
 }
