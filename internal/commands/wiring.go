@@ -132,14 +132,22 @@ func (s *session) engine(ctx context.Context) (*daemon.Client, error) {
 
 // publisher writes to every kind of destination.
 func (s *session) publisher(cnb publish.CNB, detail bool, observe publish.Observer) (*publish.Multi, error) {
-	client, err := s.registry()
+	deps, err := s.publishDeps(cnb, detail, observe)
 	if err != nil {
 		return nil, err
 	}
-	return publish.New(publish.Deps{
+	return publish.New(deps), nil
+}
+
+func (s *session) publishDeps(cnb publish.CNB, detail bool, observe publish.Observer) (publish.Deps, error) {
+	client, err := s.registry()
+	if err != nil {
+		return publish.Deps{}, err
+	}
+	return publish.Deps{
 		Registry: client,
 		Engine:   func(ctx context.Context) (publish.Engine, error) { return s.engine(ctx) },
 		Stdout:   s.app.Out, Host: platform.Local(),
 		CNB: cnb, Detail: detail, Observe: observe,
-	}), nil
+	}, nil
 }

@@ -48,9 +48,13 @@ type ImageEntry struct {
 	// PlatformName is Platform.String().
 	PlatformName string  `json:"platform"`
 	Manifest     v1.Hash `json:"manifest"`
+	// Size is the manifest's.
+	Size int64 `json:"size"`
 	// Attests is the image that this one is an attestation about.
 	Attests v1.Hash `json:"attests,omitzero"`
 	Config  v1.Hash `json:"config,omitzero"`
+	// ConfigSize is the config's.
+	ConfigSize int64 `json:"configSize,omitempty"`
 	// ConfigAction is what happened to the config blob.
 	ConfigAction Action       `json:"configAction,omitempty"`
 	Layers       []LayerEntry `json:"layers,omitempty"`
@@ -108,14 +112,14 @@ func (n *node) entries(d v1.Descriptor, out *[]ImageEntry) {
 		}
 		return
 	}
-	e := ImageEntry{Manifest: n.desc.Digest, Action: n.action, Attests: attests(d)}
+	e := ImageEntry{Manifest: n.desc.Digest, Size: d.Size, Action: n.action, Attests: attests(d)}
 	e.Platform = platform.FromV1(d.Platform)
 	if d.Platform == nil {
 		e.Platform = n.declared
 	}
 	e.PlatformName = e.Platform.String()
 	if n.config != nil {
-		e.Config, e.ConfigAction = n.config.desc.Digest, n.did(n.config)
+		e.Config, e.ConfigSize, e.ConfigAction = n.config.desc.Digest, n.config.desc.Size, n.did(n.config)
 	}
 	for _, b := range n.layers {
 		l := LayerEntry{Digest: b.desc.Digest, Size: b.desc.Size, Action: n.did(b)}

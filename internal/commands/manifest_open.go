@@ -1,0 +1,94 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/pkg/manifest"
+	"github.com/multipack/multipack/pkg/manifest/local"
+	"github.com/multipack/multipack/pkg/reference"
+	"github.com/multipack/multipack/pkg/source"
+)
+
+// found is what LIST|REF leads to.
+type found struct {
+	// ref is where it was found; given is how the user wrote it.
+	ref      reference.Ref
+	given    string
+	artifact manifest.Artifact
+	// list is set for a list of the store.
+	list *local.Index
+}
+
+// origins tell what the entries of a list were added from; nil for what is none.
+func (f found) origins() manifest.Origins {
+	if f.list == nil {
+		return nil
+	}
+	return f.list.List.Origins
+}
+
+// line is NAME@sha256:… for messages and results.
+func (f found) line() (string, error) {
+	h, err := f.artifact.Digest()
+	if err != nil {
+		return "", err
+	}
+	return f.ref.Display() + "@" + h.String(), nil
+}
+
+// find opens what LIST|REF names: the list of that name in the store, else what
+// the reference leads to. A name that is nowhere is a fault.NotFound.
+func (s *session) find(ctx context.Context, given string) (found, error) {
+	ref, err := s.localFirst(ctx, given)
+	if err != nil {
+		return found{}, err
+	}
+	opened, err := s.open(ctx, ref)
+	if err == nil {
+		return newFound(given, opened), nil
+	}
+	if ref.Kind == reference.Registry && !strings.HasPrefix(given, dockerScheme) && ref.Digest == "" {
+		err = fmt.Errorf("looking for '%s', which is no list in the local store: %w", given, err)
+	}
+	if fault.Is(err, fault.NotFound) {
+		err = fault.Hint(err, "'multipack manifest ls' shows the lists there are")
+	}
+	return found{}, err
+}
+
+func newFound(given string, opened source.Opened) found {
+	f := found{ref: opened.Ref, given: given, artifact: opened.Artifact}
+	f.list, _ = opened.Artifact.(*local.Index)
+	return f
+}
+
+// localFirst parses LIST|REF; the name of a list that exists is that list.
+func (s *session) localFirst(ctx context.Context, given string) (reference.Ref, error) {
+	ref, err := parseRef(given)
+	if err != nil {
+		return reference.Ref{}, err
+	}
+	tag, err := reference.ParseListName(given)
+	if err != nil {
+		return ref, nil // paths, schemes and digests
+	}
+	st, err := s.store()
+	if err != nil {
+		return ref, nil // no store, no list
+	}
+	exists, err := st.Exists(ctx, tag)
+	if err != nil || !exists {
+		return ref, err
+	}
+	return localRef(tag, given), nil
+}
+
+// localRef is the reference of a list.
+func localRef(tag name.Tag, given string) reference.Ref {
+	return reference.Ref{Kind: reference.Local, Name: tag, Given: given}
+}
