@@ -12,6 +12,16 @@ import (
 // with the same Maker, gives the right one.
 var ErrStale = errors.New("the layer cache was wrong")
 
+// failure is why a layer could not be built. To ask for its content again would
+// end the same.
+type failure struct{ error }
+
+// Final tells whoever sends a layer somewhere that a further try is in vain.
+func (failure) Final() bool { return true }
+
+// Unwrap gives the reason.
+func (f failure) Unwrap() error { return f.error }
+
 // flight is one build, shared by everybody who asks for the same layer.
 type flight struct {
 	done   chan struct{}
@@ -99,7 +109,7 @@ func (m *Maker) run(ctx context.Context, k key, s spec, f *flight) {
 		if ctx.Err() != nil {
 			kind, err = fault.Interrupted, context.Cause(ctx)
 		}
-		err = fault.New(kind, "building the layer of '%s': %w", s.name, err)
+		err = failure{fault.New(kind, "building the layer of '%s': %w", s.name, err)}
 	} else if m.opts.Cache != nil && k.durable {
 		m.opts.Cache.Put(k.id, out.Known)
 	}

@@ -164,7 +164,7 @@ func (m *Maker) known(ctx context.Context, key key, s spec, k Known) v1.Layer {
 		}
 		b, err := f.wait()
 		if err == nil && b.Known != k {
-			return nil, fault.New(fault.Failed, "building the layer of '%s': %w: digest '%s' expected, '%s' built", s.name, ErrStale, k.Digest, b.Digest)
+			return nil, failure{fault.New(fault.Failed, "building the layer of '%s': %w: digest '%s' expected, '%s' built", s.name, ErrStale, k.Digest, b.Digest)}
 		}
 		return b, err
 	})

@@ -25,7 +25,8 @@ type Blob struct {
 	Digest v1.Hash
 	// Size is the length in bytes; negative when it is not known.
 	Size int64
-	// Open gives the content from its start; it is called once per try.
+	// Open gives the content from its start; it is called once per try. An error
+	// with a method Final() bool that says true ends the tries.
 	Open func() (io.ReadCloser, error)
 	// From are repositories that may hold the blob already, the likeliest first.
 	// Those of other registries are passed over.

@@ -177,6 +177,27 @@ func TestPutBlobTellsTheSourcesFailure(t *testing.T) {
 	wantText(t, err.Error(), "opening 'layer.tar': gone")
 }
 
+// final is a failure that no further try mends.
+type final struct{ error }
+
+func (final) Final() bool     { return true }
+func (f final) Unwrap() error { return f.error }
+
+func TestFinalFailureOfTheSourceEndsTheTries(t *testing.T) {
+	t.Parallel()
+	r := regtest.New(t)
+	c := newClient(t, registry.Config{Retries: 4})
+	cause := errors.New("no such layer")
+	for err, tries := range map[error]int{cause: 5, fault.New(fault.Failed, "building: %w", final{cause}): 1} {
+		opened := 0
+		b := blobOf(content(18, 100))
+		b.Open = func() (io.ReadCloser, error) { opened++; return nil, err }
+		if _, got := c.PutBlob(t.Context(), r.Repo("a"), b, nil); !errors.Is(got, cause) || opened != tries {
+			t.Errorf("%v: %d tries, want %d; %v", err, opened, tries, got)
+		}
+	}
+}
+
 func TestUploadIsRepeatedFromTheStart(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, start func(...regtest.Option) *regtest.Registry) {

@@ -40,7 +40,7 @@ func retryableStatus(status int) bool {
 }
 
 // transient reports whether err is of the network's kind: the same exchange may
-// succeed when it is tried again.
+// succeed when it is tried again. An error that has Final() knows it to be none.
 func transient(err error) bool {
 	var (
 		refused  *plainError
@@ -52,6 +52,12 @@ func transient(err error) bool {
 		final    *finalError
 		said     *answerError
 	)
+	if f, ok := errors.AsType[interface {
+		error
+		Final() bool
+	}](err); ok && f.Final() {
+		return false
+	}
 	switch {
 	case err == nil, errors.Is(err, context.Canceled), errors.As(err, &refused), errors.As(err, &certs), errors.As(err, &record),
 		errors.As(err, &alert), errors.As(err, &content), errors.As(err, &final):
