@@ -18,8 +18,9 @@ else $XDG_DATA_HOME/multipack, else ~/.local/share/multipack; each list is an OC
 		RunE: group,
 	}
 	cmd.AddCommand(
-		newManifestCreate(s), newManifestAdd(s), newManifestAnnotate(s), newManifestRm(s), newManifestRemove(s),
-		newManifestLs(s), newManifestExists(s), newManifestPrune(s),
+		newManifestCreate(s), newManifestAdd(s), newManifestAnnotate(s), newManifestRm(s), newManifestRemove(s), newManifestSettle(s),
+		newManifestLs(s), newManifestExists(s), newManifestInspect(s), newManifestPrune(s),
+		newManifestPush(s), newManifestSave(s), newManifestLoad(s), newManifestCopy(s), newManifestDiff(s), newManifestVerify(s),
 	)
 	return cmd
 }

@@ -1,0 +1,186 @@
+package commands
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/multipack/multipack/internal/ui"
+	"github.com/multipack/multipack/internal/visible"
+	"github.com/multipack/multipack/pkg/manifest/outline"
+)
+
+// wide is the width of a terminal from which on whole digests are shown.
+const wide = 150
+
+// writeIndex shows an index, or a single image, to people.
+func (s *session) writeIndex(doc indexDocument) {
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(s.console.Out(), "%s %s\n", s.console.Paint(ui.Key, fmt.Sprintf("%-14s", name+":")), visible.Text(value))
+		}
+	}
+	row("Name", doc.Name)
+	row("Found in", doc.Location)
+	row("Digest", doc.Digest)
+	row("Media type", doc.MediaType)
+	row("Size", bytesText(doc.Size))
+	row("Platform", doc.Platform)
+	row("Artifact type", doc.ArtifactType)
+	if doc.Subject != nil {
+		row("Subject", doc.Subject.Digest.String())
+	}
+	row("Annotations", pairs(doc.Annotations))
+	if doc.Format == "" {
+		return
+	}
+	s.console.Result("")
+	if len(doc.Entries) == 0 {
+		s.console.Result("The index is empty.")
+		return
+	}
+	platforms := map[string]string{}
+	for _, e := range doc.Entries {
+		platforms[e.Digest] = e.Platform
+	}
+	t := ui.Table{Head: heads("PLATFORM", "DIGEST", "SIZE", "MEDIA TYPE", "ANNOTATIONS"), Fixed: 2}
+	for _, e := range doc.Entries {
+		digest := e.Digest
+		if s.console.Width() < wide {
+			digest = outline.Short(digest)
+		}
+		t.Rows = append(t.Rows, []ui.Cell{
+			{Text: e.shownPlatform(platforms)}, {Text: digest}, {Text: bytesText(e.Size)}, {Text: e.MediaType}, {Text: pairs(e.Annotations)},
+		})
+	}
+	s.console.Table(t)
+}
+
+// shownPlatform is the entry's platform; of an attestation what it is about.
+func (e entryDocument) shownPlatform(platforms map[string]string) string {
+	switch {
+	case e.AttestationOf != "":
+		about := platforms[e.AttestationOf]
+		if about == "" {
+			about = outline.Short(e.AttestationOf)
+		}
+		return "attestation of " + about
+	case len(e.OSFeatures) > 0:
+		return e.Platform + " (" + strings.Join(e.OSFeatures, ", ") + ")"
+	case e.Platform == "":
+		return "-"
+	}
+	return e.Platform
+}
+
+// pairs are annotations on one line, sorted.
+func pairs(m map[string]string) string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, k+"="+m[k])
+	}
+	return strings.Join(out, ", ")
+}
+
+// treeDocument is what `manifest inspect --tree -o` prints.
+type treeDocument struct {
+	Name     string `json:"name"`
+	Location string `json:"location"`
+	outline.Outline
+}
+
+func newTreeDocument(f found, o outline.Outline) treeDocument {
+	return treeDocument{Name: f.name(), Location: f.location(), Outline: o}
+}
+
+// treeText shows an outline to people.
+type treeText struct{ console *ui.Console }
+
+func (t treeText) write(name string, o outline.Outline) {
+	platforms := map[string]string{}
+	note(o.Root, platforms)
+	t.line(t.console.Paint(ui.Strong, visible.Text(name)) + "  " + t.title(o.Root, platforms))
+	t.below(o.Root, "", platforms)
+	t.line(fmt.Sprintf("%s in all, %s in %d blobs where what is shared counts once", bytesText(o.TotalBytes), bytesText(o.UniqueBytes), o.Blobs))
+}
+
+// line writes a line in which all that comes from images is visible.
+func (t treeText) line(text string) { fmt.Fprintln(t.console.Out(), text) }
+
+// note remembers the platforms of images for the titles of their attestations.
+func note(n outline.Node, platforms map[string]string) {
+	if n.Platform != "" && platforms[n.Digest] == "" {
+		platforms[n.Digest] = visible.Text(n.Platform)
+	}
+	for _, e := range n.Entries {
+		note(e, platforms)
+	}
+}
+
+func (t treeText) title(n outline.Node, platforms map[string]string) string {
+	what := string(n.Kind)
+	switch {
+	case n.AttestationOf != "" && platforms[n.AttestationOf] != "":
+		what = "attestation of " + platforms[n.AttestationOf]
+	case n.AttestationOf != "":
+		what = "attestation of " + outline.Short(n.AttestationOf)
+	case n.ArtifactType != "":
+		what += " of type " + visible.Text(n.ArtifactType)
+	}
+	if n.Platform != "" {
+		what = visible.Text(n.Platform)
+		if n.Kind != outline.Image {
+			what += "  " + string(n.Kind)
+		}
+	}
+	text := fmt.Sprintf("%s  %s  %s", t.console.Paint(ui.Key, what), outline.Short(n.Digest), bytesText(n.Bytes))
+	switch {
+	case n.Missing:
+		text = fmt.Sprintf("%s  %s  %s", t.console.Paint(ui.Key, what), outline.Short(n.Digest), t.console.Paint(ui.Bad, "missing"))
+	case n.Repeated:
+		text += t.console.Paint(ui.Faint, "  as above")
+	}
+	return text
+}
+
+// below writes what n points at; indent stands before each line.
+func (t treeText) below(n outline.Node, indent string, platforms map[string]string) {
+	var lines []string
+	if n.Config != nil {
+		lines = append(lines, t.blob("config", *n.Config))
+	}
+	for _, l := range n.Layers {
+		lines = append(lines, t.blob("layer", l))
+	}
+	for i, line := range lines {
+		t.line(indent + branch(i == len(lines)-1) + line)
+	}
+	for i, e := range n.Entries {
+		last := i == len(n.Entries)-1
+		t.line(indent + branch(last) + t.title(e, platforms))
+		if last {
+			t.below(e, indent+"   ", platforms)
+		} else {
+			t.below(e, indent+"│  ", platforms)
+		}
+	}
+}
+
+func branch(last bool) string {
+	if last {
+		return "└─ "
+	}
+	return "├─ "
+}
+
+func (t treeText) blob(what string, b outline.Blob) string {
+	text := fmt.Sprintf("%-6s  %s  %s", what, outline.Short(b.Digest), bytesText(b.Size))
+	switch {
+	case b.Elsewhere:
+		text += t.console.Paint(ui.Faint, "  not in the registry")
+	case b.SharedWith != "":
+		text += t.console.Paint(ui.Faint, "  shared with "+visible.Text(b.SharedWith))
+	}
+	return text
+}
