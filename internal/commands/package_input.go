@@ -36,7 +36,7 @@ func (p *packaging) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	loaded, err := load.Open(ctx, uri, load.Options{Dir: dir, Retries: p.globals.retries})
+	loaded, err := p.open(ctx, uri, dir)
 	if err != nil {
 		return err
 	}
@@ -54,6 +54,20 @@ func (p *packaging) load(ctx context.Context) error {
 	}
 	p.plan, err = buildpack.NewPlan(p.input.descriptor, loaded.Tree, p.input.targets, p.flags.shared)
 	return err
+}
+
+// open reads a folder or an archive, which may have to be downloaded into dir.
+func (p *packaging) open(ctx context.Context, uri, dir string) (*load.Loaded, error) {
+	client, err := p.registry()
+	if err != nil {
+		return nil, err
+	}
+	progress := p.console.Progress()
+	defer progress.Close()
+	return load.Open(ctx, uri, load.Options{
+		Dir: dir, HTTP: client.Downloads(), Retries: p.globals.retries,
+		Observe: func(done, total int64) { progress.Update("downloading", uri, done, total) },
+	})
 }
 
 // locate reads package.toml where there is one and answers where the module is.

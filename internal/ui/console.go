@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -178,11 +179,14 @@ func (c *Console) line(prefix string, col *color.Color, format string, args ...a
 
 // lines is a message whose control characters are made visible: texts come from
 // the network. Several errors that are joined stand below each other; the lines
-// after the first are set in, so that none can pass for a message of its own.
+// after the first are set in, so that none can pass for a message of its own,
+// and what was said is not said again: platforms that share a layer fail alike.
 func lines(msg string) string {
-	all := strings.Split(strings.TrimRight(msg, "\n"), "\n")
-	for i, l := range all {
-		all[i] = visible.Text(l)
+	var all []string
+	for l := range strings.SplitSeq(strings.TrimRight(msg, "\n"), "\n") {
+		if l = visible.Text(l); !slices.Contains(all, l) {
+			all = append(all, l)
+		}
 	}
 	return strings.Join(all, "\n  ")
 }

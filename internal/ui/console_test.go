@@ -173,3 +173,12 @@ func TestDivertedResultsLeaveStdoutAlone(t *testing.T) {
 		t.Errorf("stdout %q, stderr %q", out, errs)
 	}
 }
+
+func TestJoinedErrorsAreToldOnce(t *testing.T) {
+	t.Parallel()
+	c, _, errs := console(ui.Options{})
+	c.Error("%v", errors.Join(errors.New("a: x"), errors.New("b: y"), errors.New("a: x")))
+	if got := errs.String(); got != "ERROR: a: x\n  b: y\n" {
+		t.Errorf("stderr: %q", got)
+	}
+}

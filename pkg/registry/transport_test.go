@@ -249,3 +249,34 @@ func TestUserAgentAndAccept(t *testing.T) {
 	}
 	wantText(t, h.Get("Accept"), "oci.image.index.v1", "oci.image.manifest.v1", "manifest.list.v2", "manifest.v2")
 }
+
+func TestDownloadsTrustTheSameCertificates(t *testing.T) {
+	t.Parallel()
+	reg := regtest.New(t, regtest.TLS())
+	get := func(cfg registry.Config) error {
+		cfg.Getenv = func(string) string { return "" }
+		c, err := registry.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.CloseIdle()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, reg.URL()+"/v2/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := c.Downloads().Do(req)
+		if err == nil {
+			err = resp.Body.Close()
+		}
+		return err
+	}
+	if err := get(registry.Config{}); err == nil {
+		t.Error("a certificate that nothing vouches for was taken")
+	}
+	if err := get(registry.Config{Insecure: []string{reg.Host()}}); err == nil {
+		t.Error("an insecure registry is no reason to download unverified")
+	}
+	if err := get(registry.Config{CAFile: reg.CAFile()}); err != nil {
+		t.Error(err)
+	}
+}

@@ -63,7 +63,7 @@ func download(ctx context.Context, u *url.URL, name string, f *os.File, opts Opt
 	}
 	for try := 0; ; try++ {
 		hash := sha256.New()
-		again, err := downloadOnce(ctx, u, f, hash, opts.HTTP)
+		again, err := downloadOnce(ctx, u, f, hash, opts)
 		if err == nil {
 			return contentID(hash), nil
 		}
@@ -89,7 +89,8 @@ func download(ctx context.Context, u *url.URL, name string, f *os.File, opts Opt
 
 // downloadOnce puts the content into f from its start; again says whether
 // another try may help.
-func downloadOnce(ctx context.Context, u *url.URL, f *os.File, hash io.Writer, client *http.Client) (again bool, err error) {
+func downloadOnce(ctx context.Context, u *url.URL, f *os.File, hash io.Writer, opts Options) (again bool, err error) {
+	client := opts.HTTP
 	if client == nil {
 		client = http.DefaultClient
 	}
@@ -114,7 +115,8 @@ func downloadOnce(ctx context.Context, u *url.URL, f *os.File, hash io.Writer, c
 		return again, err
 	}
 	disk := &diskWriter{f: f}
-	n, err := io.CopyBuffer(io.MultiWriter(disk, hash), resp.Body, make([]byte, 256<<10))
+	body := &counted{r: resp.Body, total: resp.ContentLength, observe: opts.Observe}
+	n, err := io.CopyBuffer(io.MultiWriter(disk, hash), body, make([]byte, 256<<10))
 	switch {
 	case disk.err != nil:
 		return false, disk.err
@@ -159,6 +161,22 @@ func without(err error) error {
 		return ue.Err
 	}
 	return err
+}
+
+// counted tells how much of a body was read.
+type counted struct {
+	r           io.Reader
+	done, total int64
+	observe     func(done, total int64)
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.done += int64(n)
+	if c.observe != nil {
+		c.observe(c.done, c.total)
+	}
+	return n, err
 }
 
 // diskWriter keeps apart what the disk says from what the network says.

@@ -48,6 +48,19 @@ func TestDownload(t *testing.T) {
 	}
 }
 
+func TestDownloadIsObserved(t *testing.T) {
+	t.Parallel()
+	data := pack(t, reg("a"))
+	url, _ := serve(t, func(_ int64, w http.ResponseWriter) { _, _ = w.Write(data) })
+	var done, total int64
+	opts := quick(t, 0)
+	opts.Observe = func(d, t int64) { done, total = d, t }
+	open(t, url+"/x.tar", opts)
+	if size := int64(len(data)); done != size || total != size {
+		t.Errorf("%d of %d, want %d", done, total, size)
+	}
+}
+
 func TestDownloadIsRetried(t *testing.T) {
 	t.Parallel()
 	data := pack(t, reg("a"))

@@ -30,6 +30,9 @@ type Options struct {
 	// Backoff is the pause before the given try (1 is the first retry); nil
 	// doubles from half a second.
 	Backoff func(try int) time.Duration
+	// Observe, if set, is told how far a download is: done of total bytes, total
+	// -1 where the server does not say. A further try starts at 0 again.
+	Observe func(done, total int64)
 }
 
 // Loaded is an opened tree. Its entries can be opened until Close.
