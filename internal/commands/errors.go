@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -30,7 +31,11 @@ type errorDocument struct {
 
 func bodyOf(err error) errorBody {
 	kind := kindOf(err)
-	return errorBody{Code: kind.ExitCode(), Kind: kind.String(), Message: err.Error(), Hint: fault.HintOf(err)}
+	body := errorBody{Code: kind.ExitCode(), Kind: kind.String(), Message: err.Error(), Hint: fault.HintOf(err)}
+	if body.Hint == "" && errors.Is(err, syscall.ENOSPC) {
+		body.Hint = "free some space; temporary files go where TMPDIR says"
+	}
+	return body
 }
 
 // report shows err and returns its exit code.

@@ -10,6 +10,7 @@ import (
 	"github.com/multipack/multipack/pkg/buildpack"
 	"github.com/multipack/multipack/pkg/buildpack/lint"
 	"github.com/multipack/multipack/pkg/layer"
+	"github.com/multipack/multipack/pkg/publish"
 )
 
 func newPackage(s *session, m module) *cobra.Command {
@@ -63,6 +64,9 @@ func (p *packaging) run(ctx context.Context, name string) error {
 		return err
 	}
 	if err := p.to.checkAppend(&p.flags); err != nil {
+		return err
+	}
+	if err = publish.CanSave(p.flags.metadataFile, p.flags.digestFile); err != nil {
 		return err
 	}
 	p.to.warn(p.console, &p.flags)

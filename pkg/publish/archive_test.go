@@ -153,3 +153,22 @@ func TestRecordKeepsWhatWasDone(t *testing.T) {
 		t.Errorf("the digests are %q", got)
 	}
 }
+
+func TestFilesThatCannotBeSavedAreKnownBefore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/there", []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := publish.CanSave(dir+"/new", dir+"/there"); err != nil {
+		t.Error(err)
+	}
+	if got := snapshot(t, dir); len(got) != 1 || got["there"] != "old" {
+		t.Errorf("it left %v", got)
+	}
+	for _, c := range [][2]string{{dir + "/no/such", ""}, {"", dir + "/no/such"}, {dir, ""}} {
+		if err := publish.CanSave(c[0], c[1]); err == nil {
+			t.Errorf("%v can be saved", c)
+		}
+	}
+}

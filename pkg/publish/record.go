@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"sync"
 
 	"github.com/multipack/multipack/internal/fsx"
@@ -49,18 +50,50 @@ func Save(reports []Report, metadataFile, digestFile string) error {
 	if metadataFile != "" {
 		raw, err := Metadata(reports)
 		if err != nil {
-			return fmt.Errorf("writing the metadata file: %w", err)
+			return fmt.Errorf(savingMetadata, err)
 		}
 		if err := fsx.WriteFile(metadataFile, raw, 0o666); err != nil {
-			return fmt.Errorf("writing the metadata file: %w", err)
+			return fmt.Errorf(savingMetadata, err)
 		}
 	}
 	if digestFile != "" {
 		if err := fsx.WriteFile(digestFile, Digests(reports), 0o666); err != nil {
-			return fmt.Errorf("writing the digest file: %w", err)
+			return fmt.Errorf(savingDigest, err)
 		}
 	}
 	return nil
+}
+
+const (
+	savingMetadata = "writing the metadata file: %w"
+	savingDigest   = "writing the digest file: %w"
+)
+
+// CanSave is the error that Save would end with where a file cannot be made; it
+// leaves nothing behind. To be asked before anything is published: a release
+// that fails when its tags are out is half a release.
+func CanSave(metadataFile, digestFile string) error {
+	if err := canCreate(metadataFile); err != nil {
+		return fmt.Errorf(savingMetadata, err)
+	}
+	if err := canCreate(digestFile); err != nil {
+		return fmt.Errorf(savingDigest, err)
+	}
+	return nil
+}
+
+func canCreate(path string) error {
+	if path == "" {
+		return nil
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil // opening a pipe would be noticed at its other end
+	}
+	t, err := fsx.Create(path)
+	if err != nil {
+		return err
+	}
+	return t.Abort()
 }
 
 // Metadata is the JSON of --metadata-file: the first report, and those of
