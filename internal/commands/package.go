@@ -54,6 +54,8 @@ type packaging struct {
 	input input
 	plan  buildpack.Plan
 	maker *layer.Maker
+	// compression is the maker's progress.
+	compression *compression
 }
 
 // run goes from what is cheap and certain to what is expensive: nothing is
@@ -93,14 +95,7 @@ func (p *packaging) run(ctx context.Context, name string) error {
 		return err
 	}
 	options.Maker = p.maker
-	images, err := buildpack.PackAll(ctx, builds, options)
-	if err != nil {
-		return err
-	}
-	if p.flags.append {
-		return p.append(ctx, images)
-	}
-	return p.publish(ctx, images)
+	return p.pack(ctx, builds, options)
 }
 
 // options are those that every platform's image shares.
@@ -135,15 +130,4 @@ func (p *packaging) lint(ctx context.Context) error {
 		p.console.Warn("%s", f)
 	}
 	return nil
-}
-
-// newMaker makes layers; in a dry run it only hashes them.
-func (p *packaging) newMaker() (*layer.Maker, error) {
-	dir, err := p.scratch()
-	if err != nil {
-		return nil, err
-	}
-	maker := layer.NewMaker(layer.Options{Dir: dir, Workers: p.jobs(), Discard: p.flags.dryRun})
-	p.atEnd(func() { _ = maker.Close() })
-	return maker, nil
 }

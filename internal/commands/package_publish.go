@@ -118,6 +118,7 @@ func suffixed(tag string, t platform.Target) string {
 
 // result prints what was written: a line for each thing, or the report.
 func (p *packaging) result(report publish.Report) error {
+	p.compression.end()
 	if p.globals.output == ui.JSON {
 		if err := p.console.Document(ui.JSON, report); err != nil {
 			return err

@@ -100,9 +100,12 @@ func (d *display) step(name string) *step {
 }
 
 // Finished says what was done, as a line of its own where no bars show it.
-func (p *Progress) Finished(format string, args ...any) {
-	if p.shown == nil {
-		p.c.Note(format, args...)
+func (p *Progress) Finished(format string, args ...any) { p.c.Finished(format, args...) }
+
+// Finished says that a step is done, where no bars show its progress.
+func (c *Console) Finished(format string, args ...any) {
+	if !c.o.Terminal {
+		c.Note(format, args...)
 	}
 }
 
