@@ -98,9 +98,9 @@ func tagRef(given string) (reference.Ref, error) {
 	}
 	switch {
 	case ref.Kind != reference.Registry:
-		return reference.Ref{}, fault.New(fault.Usage, "reading '%s': it is a %s, and only tags of registries have announcements", given, ref.Kind)
+		return reference.Ref{}, fault.New(fault.Usage, "reading '%s': only tags of registries have announcements", given)
 	case ref.Digest != "":
-		return reference.Ref{}, fault.New(fault.Usage, "reading '%s': it names a digest, and only tags have announcements", given)
+		return reference.Ref{}, fault.New(fault.Usage, "reading '%s': it names a digest, and only tags of registries have announcements", given)
 	}
 	return ref, nil
 }

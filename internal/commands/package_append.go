@@ -18,12 +18,13 @@ func (d destination) checkAppend(f *packageFlags) error {
 		return f.onlyWith("--append")
 	}
 	const doing = "reading the flags: '--append' keeps what is under a tag of a registry or an OCI layout"
+	ref, err := parseRef(d.given)
 	switch {
-	case d.ref.Kind == reference.Daemon && !f.publish:
+	case err == nil && ref.Kind == reference.Registry && d.ref.Kind == reference.Daemon:
 		return fault.Hint(fault.New(fault.Usage, "%s, but '%s' goes to the Docker daemon", doing, d.given), "add '--publish'")
 	case d.ref.Kind != reference.Registry && d.ref.Kind != reference.Layout:
 		return fault.Hint(fault.New(fault.Usage, "%s, but '%s' goes to a %s", doing, d.given, d.saved()),
-			"append to a layout (oci-layout://PATH:TAG), and copy that with 'multipack manifest copy'")
+			"append to a layout, oci-layout://PATH:TAG, and copy that with 'multipack manifest copy'")
 	case d.ref.Digest != "":
 		return fault.New(fault.Usage, "reading the destination '%s': a digest cannot be appended to, only a tag", d.given)
 	case f.noAnnounce && f.suffix:
