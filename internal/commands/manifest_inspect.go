@@ -17,6 +17,7 @@ import (
 // manifestInspectFlags are the flags of `manifest inspect`.
 type manifestInspectFlags struct {
 	raw, tree, local, remote, insecure bool
+	announcements                      bool
 }
 
 func newManifestInspect(s *session) *cobra.Command {
@@ -27,7 +28,8 @@ func newManifestInspect(s *session) *cobra.Command {
 		Long: `Show a manifest list of the local store, else what the registry has under that name; or an index or image of any other reference.
 
 On a terminal it is a table; elsewhere, and with --raw, the exact bytes that are in the registry or that a push would send.
---tree shows what is below each entry: layers, sizes, and which of them are shared. It reads manifests only.`,
+--tree shows what is below each entry: layers, sizes, and which of them are shared. It reads manifests only.
+--announcements shows what jobs announced for a tag with --append --publish, and whether its index has that.`,
 		Example: `  multipack manifest inspect app:1
   multipack manifest inspect ghcr.io/acme/app:1 --tree
   multipack manifest inspect oci-archive:app.tar --raw | sha256sum`,
@@ -35,6 +37,9 @@ On a terminal it is a table; elsewhere, and with --raw, the exact bytes that are
 		RunE: func(cmd *cobra.Command, given []string) error {
 			if err := flags.check(s.globals.output); err != nil {
 				return err
+			}
+			if flags.announcements {
+				return s.inspectAnnouncements(cmd.Context(), given[0], flags)
 			}
 			return s.inspectManifest(cmd.Context(), given[0], flags)
 		},
@@ -44,6 +49,7 @@ On a terminal it is a table; elsewhere, and with --raw, the exact bytes that are
 	f.BoolVar(&flags.tree, "tree", false, "show layers and sizes too")
 	f.BoolVar(&flags.local, "local", false, "look in the local store only")
 	f.BoolVar(&flags.remote, "remote", false, "look in the registry only")
+	f.BoolVar(&flags.announcements, "announcements", false, "show what is announced for the tag REF")
 	f.BoolVar(&flags.insecure, "insecure", false, "REF's registry may use plain HTTP or an unverified certificate")
 	return cmd
 }
