@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -55,6 +56,12 @@ func readImageArgs(ts *testscript.TestScript, args []string) imageArgs {
 			a.spec.LayerSize = number(&i)
 		case "-docker":
 			a.spec.Docker, a.index.Docker = true, true
+		case "-versions":
+			last := a.platforms[len(a.platforms)-1]
+			a.platforms = a.platforms[:len(a.platforms)-1]
+			for n := range number(&i) {
+				a.platforms = append(a.platforms, last+":"+strconv.Itoa(n))
+			}
 		case "-attestations":
 			a.index.Attestations = true
 		case "-nested":
@@ -88,7 +95,7 @@ func cmdImage(t *testing.T) func(*testscript.TestScript, bool, []string) {
 
 // index REF PLATFORM… [OPTION…]: puts an index into a registry. Options: those
 // of image, for all images in it, and -attestations, -nested PLATFORM,…,
-// -annotation K=V.
+// -annotation K=V, -versions N (of the os, for the platform before it).
 func cmdIndex(t *testing.T) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		a := readImageArgs(ts, args)
@@ -114,10 +121,26 @@ func setDigest(ts *testscript.TestScript, as string, a interface{ Digest() (v1.H
 	}
 }
 
-// kill NAME: the registry answers no more.
-func cmdKill(ts *testscript.TestScript, neg bool, args []string) {
+// shutdown NAME: the registry answers no more.
+func cmdShutdown(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
-		ts.Fatalf("usage: kill NAME")
+		ts.Fatalf("usage: shutdown NAME")
 	}
 	registryNamed(ts, args[0]).Kill()
+}
+
+// awaits NAME COUNT: waits until the registry has that many requests that it
+// has not answered yet.
+func cmdAwaits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: awaits NAME COUNT")
+	}
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	r := registryNamed(ts, args[0])
+	for patience := time.Now().Add(time.Minute); r.Running() < want; time.Sleep(time.Millisecond) {
+		if time.Now().After(patience) {
+			ts.Fatalf("%d requests are running, want %d", r.Running(), want)
+		}
+	}
 }

@@ -81,7 +81,8 @@ func TestScripts(t *testing.T) {
 			"sample":    cmdSample,
 			"image":     cmdImage(t),
 			"index":     cmdIndex(t),
-			"kill":      cmdKill,
+			"shutdown":  cmdShutdown,
+			"awaits":    cmdAwaits,
 		},
 	})
 }
