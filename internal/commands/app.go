@@ -97,7 +97,7 @@ func newRoot(s *session) *cobra.Command {
 	root.SetUsageTemplate(usageTemplate)
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)
-	root.AddCommand(newBuildpack(s), newManifest(s), newVersion(s), newPluginMetadata(s))
+	root.AddCommand(newBuildpack(s), newExtension(s), newManifest(s), newVersion(s), newPluginMetadata(s))
 	return root
 }
 

@@ -14,12 +14,25 @@ func newBuildpack(s *session) *cobra.Command {
 	return cmd
 }
 
+func newExtension(s *session) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "extension",
+		Aliases: []string{"extensions"},
+		Short:   "Package and inspect extensions",
+		Args:    cobra.ArbitraryArgs,
+		RunE:    group,
+	}
+	cmd.AddCommand(newPackage(s, extensionModule), newInspect(s, extensionModule))
+	return cmd
+}
+
 // module is what the package and inspect commands are about; the two kinds
 // differ in words and in the descriptor's name only.
 type module struct{ word, descriptor string }
 
 var (
 	buildpackModule = module{word: "buildpack", descriptor: "buildpack.toml"}
+	extensionModule = module{word: "extension", descriptor: "extension.toml"}
 )
 
 // article is the word with its article.

@@ -6,9 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/multipack/multipack/internal/fault"
 	"github.com/multipack/multipack/pkg/buildpack"
-	"github.com/multipack/multipack/pkg/buildpack/lint"
+	"github.com/multipack/multipack/pkg/dependency"
 	"github.com/multipack/multipack/pkg/layer"
 	"github.com/multipack/multipack/pkg/publish"
 )
@@ -53,6 +52,7 @@ type packaging struct {
 	to    destination
 	input input
 	plan  buildpack.Plan
+	found *dependency.Resolution
 	maker *layer.Maker
 	// compression is the maker's progress.
 	compression *compression
@@ -81,6 +81,7 @@ func (p *packaging) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	p.trust(p.flags.insecure, p.to.ref) // before the first request, which may be a dependency's
 	if err := p.load(ctx); err != nil {
 		return err
 	}
@@ -88,7 +89,7 @@ func (p *packaging) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.lint(ctx); err != nil {
+	if err := p.judge(ctx, builds); err != nil {
 		return err
 	}
 	if p.maker, err = p.newMaker(); err != nil {
@@ -108,26 +109,13 @@ func (p *packaging) options() (buildpack.Options, error) {
 	if err != nil {
 		return buildpack.Options{}, err
 	}
+	unpacker, err := p.unpacker()
+	if err != nil {
+		return buildpack.Options{}, err
+	}
 	return buildpack.Options{
 		Labels: p.flags.labels, Annotations: annotations, Created: created,
+		Flatten: p.flags.flatten, FlattenExclude: p.flags.flattenExclude, Unpack: unpacker.Tree,
 		Jobs: max(4, p.jobs()),
 	}, nil
-}
-
-// lint reports what is wrong with the input, before anything is written.
-func (p *packaging) lint(ctx context.Context) error {
-	if p.flags.lintArg == lintOff {
-		return nil
-	}
-	findings, err := lint.Plan(ctx, p.plan)
-	if err != nil {
-		return err
-	}
-	if p.flags.lintArg == lintStrict {
-		return fault.Hint(lint.Check(findings), "correct what is named, or use '--lint warn'")
-	}
-	for _, f := range findings {
-		p.console.Warn("%s", f)
-	}
-	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/pkg/buildpack/lint"
+	"github.com/multipack/multipack/pkg/dependency"
 )
 
 // packageFlags are the flags of `buildpack package` and `extension package`, as given.
@@ -23,6 +25,7 @@ type packageFlags struct {
 	flattenExclude                    []string
 	singleFile, dryRun, insecure      bool
 	metadataFile, digestFile, lintArg string
+	lifecycleAPIs                     string
 }
 
 func (f *packageFlags) register(cmd *cobra.Command, m module) {
@@ -42,11 +45,16 @@ func (f *packageFlags) register(cmd *cobra.Command, m module) {
 	f.appendFlags.register(fl)
 	fl.BoolVar(&f.suffix, "append-image-name-suffix", false, "also tag each platform's image with NAME's tag and -os-arch[-variant]")
 	fl.StringArrayVar(&f.shared, "shared", nil, "`glob` of files of the root that every platform's folder gets (repeatable)")
+	fl.StringVar(&f.pullPolicy, "pull-policy", "", "`policy` for dependencies that are images: always from the registry, if-not-present in the daemon, never (docker-daemon: ones, and without --publish all)")
+	fl.StringVarP(&f.buildpackRegistry, "buildpack-registry", "r", "", "CNB `registry` for urn:cnb:registry: dependencies: a name of pack's configuration, a git URL or a folder")
+	fl.BoolVar(&f.flatten, "flatten", false, "put all modules into one layer")
+	fl.StringSliceVarP(&f.flattenExclude, "flatten-exclude", "e", nil, "`id@version` of a module that keeps its own layer (repeatable)")
 	fl.BoolVar(&f.singleFile, "single-file", false, "with --format file: one .cnb for all platforms")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "do everything but write; print the digests that the real run gives")
 	fl.StringVar(&f.metadataFile, "metadata-file", "", "write a JSON `file` that says what was made and what happened to each blob")
 	fl.StringVar(&f.digestFile, "digestfile", "", "write the digest to `file`")
 	fl.StringVar(&f.lintArg, "lint", "warn", "`mode` of the checks before anything is written: off, warn or strict (findings exit 6)")
+	fl.StringVar(&f.lifecycleAPIs, "lifecycle-apis", "", "Buildpack API `range` of the lifecycle to lint against, OLDEST-NEWEST or NEWEST, as in 0.7-0.12")
 	fl.BoolVar(&f.insecure, "insecure", false, "NAME's registry may use plain HTTP or an unverified certificate")
 }
 
@@ -66,10 +74,16 @@ func (f *packageFlags) check() error {
 		return flagFault("'--format' is 'image' or 'file', not '%s'", f.format)
 	case f.singleFile && f.format != "file":
 		return fault.Hint(flagFault("'--single-file' is about files"), "add '--format file'")
+	case len(f.flattenExclude) > 0 && !f.flatten:
+		return fault.Hint(flagFault("'--flatten-exclude' is about flattening"), "add '--flatten'")
 	case f.lintArg != lintOff && f.lintArg != lintWarn && f.lintArg != lintStrict:
 		return flagFault("'--lint' is 'off', 'warn' or 'strict', not '%s'", f.lintArg)
 	}
-	return nil
+	if _, err := dependency.ParsePull(f.pullPolicy); err != nil {
+		return err
+	}
+	_, err := lint.ParseAPIs(f.lifecycleAPIs)
+	return err
 }
 
 func flagFault(format string, args ...any) error {

@@ -49,6 +49,9 @@ func (p *packaging) load(ctx context.Context) error {
 		return fault.Hint(fault.New(fault.Usage, "reading %s: it is a %s, not a %s", p.input.name, kind, p.module.word),
 			"run 'multipack %s package'", kind)
 	}
+	if err := p.adopt(loaded, uri); err != nil {
+		return err
+	}
 	if p.input.targets, err = p.targets(); err != nil {
 		return err
 	}
@@ -162,15 +165,6 @@ func (f *packageFlags) wanted(declared []platform.Target) ([]platform.Target, er
 		}
 	}
 	return out, nil
-}
-
-// builds are the modules of each platform's image.
-func (p *packaging) builds(ctx context.Context) ([]buildpack.PlatformBuild, error) {
-	builds := make([]buildpack.PlatformBuild, len(p.plan.Items))
-	for i, item := range p.plan.Items {
-		builds[i] = buildpack.PlatformBuild{Target: item.Target, Main: item.Module()}
-	}
-	return builds, nil
 }
 
 // sourceDate is the time of SOURCE_DATE_EPOCH (reproducible-builds.org), zero

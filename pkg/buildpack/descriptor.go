@@ -176,6 +176,12 @@ func checkPathPart(s string) error {
 	return nil
 }
 
+// IsAPI reports whether s is a Buildpack API: major[.minor].
+func IsAPI(s string) bool {
+	_, err := parseAPI(s)
+	return err == nil
+}
+
 // CompareAPI orders two Buildpack APIs: negative when a is older than b. An API
 // that is no version counts as the oldest.
 func CompareAPI(a, b string) int {

@@ -12,6 +12,8 @@ import (
 
 // Plan says what goes into each platform's image.
 type Plan struct {
+	// Name is what messages call the tree that is planned.
+	Name       string
 	Descriptor Descriptor
 	// Items are in the order of the targets.
 	Items []PlanItem
@@ -45,7 +47,7 @@ func NewPlan(d Descriptor, root tree.Tree, targets []platform.Target, shared []s
 	f := findFolders(root)
 	declared := Targets(d.Targets)
 	finder := finder{folders: f, found: f.platforms(), own: ownPaths(slices.Concat(targets, declared))}
-	plan := Plan{Descriptor: d}
+	plan := Plan{Name: root.Name, Descriptor: d}
 	var missing []platform.Target
 	for _, t := range targets {
 		dir, ok := finder.find(t)

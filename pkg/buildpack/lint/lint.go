@@ -27,6 +27,8 @@ const (
 	RuleUnused         = "unused-dependency"
 	RuleTwoVersions    = "two-versions"
 	RuleNewAPI         = "api-too-new"
+	RuleOldAPI         = "api-too-old"
+	RuleUndeclared     = "undeclared-platform"
 )
 
 // Finding is one thing that is likely wrong.
@@ -143,46 +145,5 @@ func samePlatforms(items []buildpack.PlanItem) []Finding {
 		}
 		first[p] = item.Target.String()
 	}
-	return out
-}
-
-// Composite looks at the modules of a composite. newest is the newest Buildpack
-// API that is accepted (major.minor), "" for any.
-func Composite(main buildpack.Module, deps []buildpack.Module, newest string) []Finding {
-	var out []Finding
-	used := map[string]bool{}
-	all := append([]buildpack.Module{main}, deps...)
-	for _, m := range all {
-		for _, g := range m.Descriptor.Order {
-			for _, ref := range g.Group {
-				used[ref.FullName()] = true
-			}
-		}
-	}
-	versions := map[string][]string{}
-	reported := map[string]bool{}
-	for i, m := range all {
-		name, info := m.FullName(), m.Descriptor.Info
-		if reported[name] {
-			continue
-		}
-		reported[name] = true
-		versions[info.ID] = append(versions[info.ID], info.Version)
-		if i > 0 && !used[name] {
-			out = append(out, Finding{Rule: RuleUnused, Message: fmt.Sprintf("no order names the dependency '%s'", name)})
-		}
-		if newest != "" && buildpack.CompareAPI(m.Descriptor.API, newest) > 0 {
-			out = append(out, Finding{Rule: RuleNewAPI, Message: fmt.Sprintf("'%s' needs Buildpack API %s, newer than %s", name, m.Descriptor.API, newest)})
-		}
-	}
-	for id, list := range versions {
-		if len(list) > 1 {
-			slices.Sort(list)
-			out = append(out, Finding{Rule: RuleTwoVersions, Message: fmt.Sprintf("'%s' is there in several versions: %s", id, strings.Join(list, ", "))})
-		}
-	}
-	slices.SortFunc(out, func(a, b Finding) int {
-		return cmp.Or(strings.Compare(a.Rule, b.Rule), strings.Compare(a.Message, b.Message))
-	})
 	return out
 }

@@ -336,7 +336,7 @@ func TestComposite(t *testing.T) {
 	main := module(t, "0.10", "main", "1", "a@1", "a@2")
 	deps := []buildpack.Module{module(t, "0.12", "a", "2"), module(t, "0.9", "a", "1"), module(t, "0.9", "spare", "1"), module(t, "0.9", "a", "1")}
 	var got []string
-	for _, f := range lint.Composite(main, deps, "0.11") {
+	for _, f := range lint.Composite(main, deps, lint.APIs{Newest: "0.11", Oldest: "0.9"}) {
 		got = append(got, f.String())
 	}
 	want := []string{
@@ -347,7 +347,7 @@ func TestComposite(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if f := lint.Composite(module(t, "0.12", "m", "1"), nil, ""); len(f) != 0 {
+	if f := lint.Composite(module(t, "0.12", "m", "1"), nil, lint.APIs{}); len(f) != 0 {
 		t.Errorf("got %v", f)
 	}
 }
