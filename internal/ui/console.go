@@ -172,7 +172,7 @@ func (c *Console) line(prefix string, col *color.Color, format string, args ...a
 	defer c.mu.Unlock()
 	w := c.o.Err
 	if c.shown != nil {
-		w = c.shown.bars
+		w, stamp = c.shown.bars, lineStart+stamp
 	}
 	fmt.Fprintln(w, stamp+prefix+msg)
 }

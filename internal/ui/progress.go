@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"fmt"
+	"io"
 	"sync"
 
 	"github.com/vbauerster/mpb/v8"
@@ -89,7 +91,7 @@ func (d *display) step(name string) *step {
 	}
 	label := shorten(visible.Text(name), max(narrowest, d.width/2-20))
 	bar, err := d.bars.Add(0, mpb.BarStyle().Build(),
-		mpb.PrependDecorators(decor.Name(label, decor.WC{C: decor.DindentRight | decor.DextraSpace})),
+		mpb.PrependDecorators(decor.Name(lineStart+label, decor.WC{C: decor.DindentRight | decor.DextraSpace})),
 		mpb.AppendDecorators(decor.CountersKiloByte("% .1f / % .1f")),
 	)
 	if err != nil {
@@ -119,18 +121,29 @@ func (p *Progress) Close() {
 		p.c.mu.Lock() // messages wait until the bars are gone
 		defer p.c.mu.Unlock()
 		if p.shown.users--; p.shown.users == 0 {
-			p.shown.end()
+			p.shown.end(p.c.o.Err)
 			p.c.shown = nil
 		}
 	})
 }
 
+// lineStart goes to the first column. The bars are drawn again where the cursor
+// is, several lines above, and a key that was pressed, Ctrl-C above all, may have
+// moved it to the right.
+const lineStart = "\r"
+
+// eraseBelow empties the terminal from the cursor on (ECMA-48, ED).
+const eraseBelow = "\x1b[J"
+
 // end removes the bars and leaves the cursor where they began.
-func (d *display) end() {
+func (d *display) end(terminal io.Writer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, s := range d.steps {
 		s.bar.Abort(true)
 	}
 	d.bars.Wait()
+	if len(d.steps) > 0 {
+		fmt.Fprint(terminal, lineStart+eraseBelow)
+	}
 }
