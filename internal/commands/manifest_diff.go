@@ -133,25 +133,38 @@ func (s *session) writeDiff(doc diffDocument, d manifest.Difference) {
 		return
 	}
 	t := ui.Table{Head: []ui.Cell{{}, {Text: "PLATFORM"}, {Text: "DIGEST"}, {Text: "DIFFERENCE"}}, Fixed: 2}
-	row := func(sign string, pen ui.Pen, platform, digest, what string) {
-		t.Rows = append(t.Rows, []ui.Cell{{Text: sign, Pen: pen}, {Text: orDefault(platform, "-")}, {Text: digest}, {Text: what}})
+	row := func(sign string, pen ui.Pen, what, digest, how string) {
+		t.Rows = append(t.Rows, []ui.Cell{{Text: sign, Pen: pen}, {Text: what}, {Text: digest}, {Text: how}})
 	}
-	for _, e := range doc.Removed {
-		row("-", ui.Bad, e.Platform, e.Digest, "removed")
+	for _, e := range d.Removed {
+		row("-", ui.Bad, kindText(e), e.Descriptor.Digest.String(), "removed")
 	}
-	for _, e := range doc.Added {
-		row("+", ui.Good, e.Platform, e.Digest, "added")
+	for _, e := range d.Added {
+		row("+", ui.Good, kindText(e), e.Descriptor.Digest.String(), "added")
 	}
-	for n, c := range doc.Changed {
-		row("~", ui.Changed, c.Old.Platform, c.Old.Digest, strings.Join(changeTexts(d.Changed[n]), "; "))
+	for _, c := range d.Changed {
+		row("~", ui.Changed, kindText(c.Old), c.Old.Descriptor.Digest.String(), strings.Join(changeTexts(c), "; "))
 	}
 	for _, field := range doc.Fields {
-		row("~", ui.Changed, "index", "", field+" of the index")
+		row("~", ui.Changed, "the index", "", field)
 	}
 	if doc.Reordered {
-		row("~", ui.Changed, "index", "", "another order")
+		row("~", ui.Changed, "the index", "", "order of the entries")
 	}
 	s.console.Table(t)
+}
+
+// kindText is what an entry is called: its platform, else what it is.
+func kindText(e manifest.Entry) string {
+	switch {
+	case e.IsAttestation:
+		return "attestation"
+	case e.Platform.String() != "":
+		return e.Platform.String()
+	case e.IsIndex:
+		return "index"
+	}
+	return "-"
 }
 
 // changeTexts say what is different about an entry.

@@ -114,10 +114,9 @@ func (s *session) target(ref reference.Ref, given string, f sendFlags) (publish.
 		return publish.Target{}, fault.Hint(fault.New(fault.Usage, "reading the destination '%s': a list of the store is made, not written to", given),
 			"run 'multipack manifest create %s SOURCE'", strings.TrimPrefix(given, "local:"))
 	}
-	d := destination{ref: ref, given: given}
 	t := publish.Target{Ref: ref}
 	for _, tag := range f.tags {
-		r, err := d.tag(tag)
+		r, err := furtherName(ref, given, tag)
 		if err != nil {
 			return publish.Target{}, err
 		}
@@ -125,6 +124,21 @@ func (s *session) target(ref reference.Ref, given string, f sendFlags) (publish.
 	}
 	s.trust(f.insecure, append([]reference.Ref{ref}, t.Tags...)...)
 	return t, nil
+}
+
+// furtherName reads a --tag for one destination.
+func furtherName(ref reference.Ref, given, tag string) (reference.Ref, error) {
+	switch ref.Kind {
+	case reference.Layout, reference.Archive:
+		return ref.WithTag(tag), nil
+	case reference.File, reference.Stdio:
+		return ref, flagFault("'--tag' has no meaning for '%s', which has no names", given)
+	case reference.DockerArchive:
+		n, err := reference.ParseName(tag)
+		ref.Name = n
+		return ref, err
+	}
+	return destination{ref: ref, given: given}.tag(tag)
 }
 
 // send writes an artifact to all targets, or says what it would write. All

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/spf13/cobra"
 
 	"github.com/multipack/multipack/internal/fault"
@@ -201,8 +202,10 @@ func entryName(e verify.Entry) string {
 		return "attestation"
 	case e.Platform != "":
 		return e.Platform
+	case types.MediaType(e.MediaType).IsIndex():
+		return "index"
 	}
-	return e.MediaType
+	return "-"
 }
 
 func plural(n int, what string) string {

@@ -143,6 +143,10 @@ func (i Index) level(idx v1.ImageIndex, children owners, known map[v1.Hash]bool,
 	var out []slot
 	for _, s := range i.entries {
 		h := s.Descriptor.Digest
+		if depth > 0 && known[h] {
+			continue
+		}
+		known[h] = true
 		out = append(out, s)
 		if !s.IsIndex {
 			children[h] = func() (Artifact, error) { return idx.Image(h) }
@@ -169,10 +173,7 @@ func (i Index) level(idx v1.ImageIndex, children owners, known map[v1.Hash]bool,
 			return nil, err
 		}
 		for _, m := range more {
-			if !known[m.Descriptor.Digest] {
-				known[m.Descriptor.Digest] = true
-				out = append(out, slot{lead: s.lead, trail: s.trail, Entry: m.Entry})
-			}
+			out = append(out, slot{lead: s.lead, trail: s.trail, Entry: m.Entry})
 		}
 	}
 	return out, nil

@@ -90,7 +90,8 @@ func TestPick(t *testing.T) {
 	idx := imgtest.Index(t, imgtest.IndexSpec{
 		Images: imgtest.Of("top", "linux/amd64", "linux/arm64").Images, Attestations: true,
 		Nested: []imgtest.IndexSpec{
-			{Images: append(imgtest.Of("nested", "linux/s390x", "linux/ppc64le").Images, imgtest.Of("top", "linux/amd64").Images...), Attestations: true},
+			{Images: append(imgtest.Of("nested", "linux/s390x", "linux/ppc64le").Images, imgtest.Of("top", "linux/amd64").Images...), Attestations: true,
+				Nested: []imgtest.IndexSpec{imgtest.Of("deep", "linux/riscv64")}},
 		},
 		Annotations: map[string]string{"kept": "yes"},
 	})
@@ -106,13 +107,13 @@ func TestPick(t *testing.T) {
 	if !same(pick(manifest.PickOptions{}), idx) || !same(pick(manifest.PickOptions{AsIndex: true}, "all"), idx) {
 		t.Error("asking for everything changes the index")
 	}
-	for _, p := range []string{"linux/arm64", "linux/ppc64le"} {
+	for _, p := range []string{"linux/arm64", "linux/ppc64le", "linux/riscv64"} {
 		img, ok := pick(manifest.PickOptions{}, p).(v1.Image)
 		if !ok || must(img.ConfigFile()).Architecture != p[len("linux/"):] {
 			t.Errorf("%s: %v", p, img)
 		}
 	}
-	for values, want := range map[string]int{"linux/ppc64le": 2, "linux/amd64": 2, "linux/*": 8, "linux/arm64,linux/s390x": 4} {
+	for values, want := range map[string]int{"linux/ppc64le": 2, "linux/amd64": 2, "linux/*": 9, "linux/arm64,linux/s390x": 4} {
 		got, ok := pick(manifest.PickOptions{AsIndex: true}, values).(v1.ImageIndex)
 		if !ok {
 			t.Fatalf("%s is no index", values)
@@ -132,7 +133,7 @@ func TestPick(t *testing.T) {
 		t.Errorf("a nested index by its digest: %v", got)
 	}
 	if _, err := manifest.Pick(idx, wanted(t, "windows/*"), manifest.PickOptions{}); !fault.Is(err, fault.NotFound) ||
-		!strings.Contains(err.Error(), "linux/amd64, linux/arm64, linux/s390x, linux/ppc64le") {
+		!strings.Contains(err.Error(), "linux/amd64, linux/arm64, linux/s390x, linux/ppc64le, linux/riscv64") {
 		t.Errorf("%v", err)
 	}
 }

@@ -109,16 +109,27 @@ func (d *dispatcher) openContents(ctx context.Context, r reference.Ref) (Content
 	return Contents{}, errors.Join(neither(r), t.Close())
 }
 
-// layoutContents are the entries of an index.json that no other leads to, or
-// index.json itself where it is an index.
+// layoutContents are the entries of an index.json that have a name or that no
+// other leads to, or index.json itself where it is an index.
 func layoutContents(l *ocilayout.Layout) (Contents, error) {
 	out := Contents{Close: l.Close}
 	if self, ok := l.Self(); ok {
 		out.Items = []Named{{Artifact: self}}
 		return out, nil
 	}
-	at := map[v1.Hash]int{}
+	roots := map[v1.Hash]bool{}
 	for _, d := range l.Roots() {
+		roots[d.Digest] = true
+	}
+	at := map[v1.Hash]int{}
+	for _, d := range l.Descriptors() {
+		called := d.Annotations[ocilayout.ImageNameAnnotation]
+		if called == "" {
+			called = d.Annotations[ocilayout.RefNameAnnotation]
+		}
+		if called == "" && !roots[d.Digest] {
+			continue
+		}
 		n, ok := at[d.Digest]
 		if !ok {
 			a, err := l.Artifact(d)
@@ -128,10 +139,6 @@ func layoutContents(l *ocilayout.Layout) (Contents, error) {
 			n = len(out.Items)
 			at[d.Digest] = n
 			out.Items = append(out.Items, Named{Artifact: a})
-		}
-		called := d.Annotations[ocilayout.ImageNameAnnotation]
-		if called == "" {
-			called = d.Annotations[ocilayout.RefNameAnnotation]
 		}
 		out.Items[n].call(called)
 	}
