@@ -33,6 +33,7 @@ func (a *App) Run(ctx context.Context, argv []string) int {
 	s := &session{app: a}
 	defer s.close()
 	root := newRoot(s)
+	completeWords(root)
 	args := arguments(argv)
 	root.SetArgs(args)
 	root.SetIn(a.In)

@@ -43,9 +43,14 @@ func newDestination(name string, f *packageFlags) (destination, error) {
 		}
 	case reference.File:
 		return fileDestination(name, f)
+	}
+	if f.singleFile {
+		return destination{}, fault.Hint(flagFault("'--single-file' is about files, and '%s' is none", name), "add '--format file', or name a .cnb file")
+	}
+	switch ref.Kind {
 	case reference.Local:
 		return destination{}, fault.Hint(fault.New(fault.Usage, "reading the destination '%s': a package cannot be written into a local list", name),
-			"package to a layout and run 'multipack manifest add %s oci-layout://…'", ref.Name)
+			"package to a layout and run 'multipack manifest add %s oci-layout://…'", reference.Familiar(ref.Name))
 	}
 	for _, t := range f.tags {
 		tag, err := d.tag(t)
@@ -76,20 +81,40 @@ func fileDestination(name string, f *packageFlags) (destination, error) {
 // tag reads one --tag: a full name, or a tag of the destination's own
 // repository or layout.
 func (d destination) tag(given string) (reference.Ref, error) {
-	if !strings.ContainsAny(given, "/:") && d.ref.Kind != reference.Daemon {
-		return d.ref.WithTag(given), nil
+	switch d.ref.Kind {
+	case reference.DockerArchive, reference.Stdio:
+		return reference.Ref{}, flagFault("'--tag' has no meaning for '%s'", d.given)
+	}
+	if !strings.ContainsAny(given, "/:@") && d.ref.Kind != reference.Daemon {
+		if given == "" {
+			return reference.Ref{}, flagFault("'--tag' wants a tag or a name, not ''")
+		}
+		tagged := d.ref.WithTag(given)
+		_, err := parseRef(tagged.Given)
+		return tagged, err
 	}
 	ref, err := parseRef(given)
 	if err != nil {
 		return reference.Ref{}, err
 	}
+	if ref.Digest != "" {
+		return reference.Ref{}, fault.New(fault.Usage, "reading '--tag %s': a digest cannot be written, only a tag", given)
+	}
 	if ref.Kind == reference.Registry && d.ref.Kind == reference.Daemon {
 		ref.Kind = reference.Daemon
 	}
 	if ref.Kind != d.ref.Kind {
-		return reference.Ref{}, fault.New(fault.Usage, "reading '--tag %s': it leads to a %s, but '%s' to a %s", given, ref.Kind, d.given, d.ref.Kind)
+		return reference.Ref{}, fault.New(fault.Usage, "reading '--tag %s': it leads to %s, but '%s' to %s", given, medium(ref.Kind), d.given, medium(d.ref.Kind))
 	}
 	return ref, nil
+}
+
+// medium is a kind of destination with its article.
+func medium(k reference.Kind) string {
+	if word := k.String(); !strings.HasPrefix(word, "OCI") {
+		return "a " + word
+	}
+	return "an " + k.String()
 }
 
 // warn says which flags have no effect here.
