@@ -62,3 +62,14 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkText(b *testing.B) {
+	for name, s := range map[string]string{"plain": "paketo-buildpacks/bellsoft-liberica@10.4.2", "hidden": "a\x1b[2J\u202eb\nc"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = visible.Text(s)
+			}
+		})
+	}
+}
