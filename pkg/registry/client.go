@@ -86,6 +86,8 @@ type Client struct {
 	sessions sessions
 	uploads  flight[Outcome]
 	known    knownBlobs
+	// unmounted are pairs of repositories between which mounting failed before.
+	unmounted pairs
 }
 
 // New is a client after cfg. An authentication or CA file that cannot be read,

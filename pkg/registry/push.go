@@ -57,10 +57,11 @@ const (
 // knownBlobs are the blobs that this client saw in, or put into, a repository.
 type knownBlobs struct{ m sync.Map }
 
-// PutBlob makes sure that repo holds b. It looks first, then mounts, then
-// streams; a try that fails is repeated from the start of the blob. The same
-// blob put by several goroutines at once is sent once, and Exists for the
-// others. The content is verified while it is sent: what differs from Digest or
+// PutBlob makes sure that repo holds b. Where it may be mounted that is tried at
+// once, since it costs as much as looking, and gives Mounted although the blob
+// may have been there; else it looks, and then streams. A try that fails is
+// repeated from the start of the blob. The same blob put by several goroutines
+// at once is sent once, and Exists for the others. The content is verified while it is sent: what differs from Digest or
 // Size never completes an upload. progress, which may be nil, hears of the bytes
 // sent of the current try.
 func (c *Client) PutBlob(ctx context.Context, repo name.Repository, b Blob, progress func(done int64)) (Outcome, error) {
@@ -133,24 +134,24 @@ func (e *answerError) uploadAgain() bool {
 		e.code == "BLOB_UPLOAD_UNKNOWN" || e.code == "BLOB_UPLOAD_INVALID"
 }
 
-// tryBlob is one try: HEAD, POST, and PUT with the bytes. The POST asks to mount
-// where there is a candidate; a registry that does not mount answers with an
-// upload, which is then used. The bytes go with the PUT: one request less than
-// PATCH and PUT, and, unlike a POST that carries the bytes, understood by every
-// registry (containerd pushes in this way, so distribution, Docker Hub, GHCR,
-// ECR, ACR, Harbor, Quay and GitLab are all known to).
+// tryBlob is one try: HEAD, POST, and PUT with the bytes. Where there is a
+// candidate to mount from, the POST comes first and asks for that; a registry
+// that does not mount answers with an upload, which is then used. The bytes go
+// with the PUT: one request less than PATCH and PUT, and, unlike a POST that
+// carries the bytes, understood by every registry (containerd pushes in this way,
+// so distribution, Docker Hub, GHCR, ECR, ACR, Harbor, Quay and GitLab are all
+// known to).
 func (c *Client) tryBlob(ctx context.Context, repo name.Repository, b Blob, progress func(int64)) (Outcome, error) {
 	from := mountable(repo, b.From)
 	s, err := c.pushSession(ctx, repo, from)
 	if err != nil {
 		return "", err
 	}
-	has, err := s.hasBlob(ctx, repo, b.Digest)
-	if err != nil {
-		return "", err
-	}
-	if has {
-		return Exists, nil
+	mountFirst := len(from) > 0 && !c.unmounted.has(repo, from[0])
+	if !mountFirst {
+		if has, err := s.hasBlob(ctx, repo, b.Digest); err != nil || has {
+			return Exists, err
+		}
 	}
 	upload, mounted, err := c.start(ctx, s, repo, b, from)
 	switch {
@@ -159,7 +160,24 @@ func (c *Client) tryBlob(ctx context.Context, repo name.Repository, b Blob, prog
 	case mounted:
 		return Mounted, nil
 	}
+	if mountFirst {
+		c.unmounted.add(repo, from[0])
+		if has, err := s.hasBlob(ctx, repo, b.Digest); err != nil || has {
+			return Exists, err
+		}
+	}
 	return Uploaded, s.upload(ctx, upload, b, progress)
+}
+
+// pairs are repositories that blobs could not be mounted into from others: the
+// registry does not mount, or not for these credentials.
+type pairs struct{ m sync.Map }
+
+func (p *pairs) add(to, from name.Repository) { p.m.Store([2]string{to.Name(), from.Name()}, true) }
+
+func (p *pairs) has(to, from name.Repository) bool {
+	_, ok := p.m.Load([2]string{to.Name(), from.Name()})
+	return ok
 }
 
 // mountable are the repositories of repo's registry among from, each once.

@@ -90,10 +90,35 @@ func TestPutBlobMountsWithoutBytes(t *testing.T) {
 		if out := put(t, c, r.Repo("to/there"), b); out != registry.Mounted {
 			t.Errorf("got %s", out)
 		}
-		if n := r.BytesIn(); n != 0 || len(r.Requests()) != 2 {
+		if n := r.BytesIn(); n != 0 || len(r.Requests()) != 1 {
 			t.Errorf("%d bytes sent\n%s", n, lines(r.Requests()))
 		}
 	})
+}
+
+// Where mounting failed once it is not asked for before looking again, and what
+// is there is not sent.
+func TestRefusedMountIsRemembered(t *testing.T) {
+	t.Parallel()
+	r := regtest.New(t)
+	c := newClient(t, registry.Config{})
+	old := newClient(t, registry.Config{})
+	var blobs []registry.Blob
+	for seed := range 3 {
+		raw := content(uint64(40+seed), 1000)
+		put(t, old, r.Repo("to"), blobOf(raw))
+		blobs = append(blobs, blobOf(raw, r.Repo("empty")))
+	}
+	r.Reset()
+	for _, b := range blobs {
+		b.Open = func() (io.ReadCloser, error) { return nil, errors.New("opened") }
+		if out := put(t, c, r.Repo("to"), b); out != registry.Exists {
+			t.Errorf("got %s", out)
+		}
+	}
+	if posts, heads := r.Count("POST", ""), r.Count("HEAD", "/blobs/"); posts != 1 || heads != 3 {
+		t.Errorf("%d mounts, %d questions\n%s", posts, heads, lines(r.Requests()))
+	}
 }
 
 func TestRefusedMountIsUsedAsUpload(t *testing.T) {
