@@ -142,7 +142,7 @@ func (i inspection) read(ctx context.Context, list source.Listing, at ...int) ([
 	}
 	for _, info := range infos {
 		if info.Kind != i.module.word {
-			return nil, fault.Hint(fault.New(fault.Usage, "inspecting '%s': it is a %s, not a %s", i.given, info.Kind, i.module.word),
+			return nil, fault.Hint(fault.New(fault.Usage, "inspecting '%s': it is %s, not %s", i.given, module{word: info.Kind}.article(), i.module.article()),
 				"run 'multipack %s inspect %s'", info.Kind, i.given)
 		}
 	}
