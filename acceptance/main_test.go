@@ -98,6 +98,8 @@ func condition(name string) (bool, error) {
 		defer client.Close()
 		_, _, err = client.Version(context.Background())
 		return err == nil, nil
+	case "stress":
+		return os.Getenv("MULTIPACK_STRESS") != "", nil
 	case "root":
 		return os.Getuid() == 0, nil
 	}

@@ -23,7 +23,7 @@ func (d destination) checkAppend(f *packageFlags) error {
 	case err == nil && ref.Kind == reference.Registry && d.ref.Kind == reference.Daemon:
 		return fault.Hint(fault.New(fault.Usage, "%s, but '%s' goes to the Docker daemon", doing, d.given), "add '--publish'")
 	case d.ref.Kind != reference.Registry && d.ref.Kind != reference.Layout:
-		return fault.Hint(fault.New(fault.Usage, "%s, but '%s' goes to a %s", doing, d.given, d.saved()),
+		return fault.Hint(fault.New(fault.Usage, "%s, but '%s' is neither", doing, d.given),
 			"append to a layout, oci-layout://PATH:TAG, and copy that with 'multipack manifest copy'")
 	case d.ref.Digest != "":
 		return fault.New(fault.Usage, "reading the destination '%s': a digest cannot be appended to, only a tag", d.given)
@@ -35,7 +35,6 @@ func (d destination) checkAppend(f *packageFlags) error {
 
 // append keeps what is under the destination's names and puts the images in.
 func (p *packaging) append(ctx context.Context, images []buildpack.PlatformImage) error {
-	p.trust(p.flags.insecure, p.to.ref)
 	req, err := p.flags.request()
 	if err != nil {
 		return err

@@ -155,12 +155,14 @@ func files(r publish.Report) []string {
 }
 
 // lines are the NAME@sha256:… lines of a report: one for each file, else one
-// for each destination.
+// for each destination. Several tags of a repository may have the same index.
 func lines(report publish.Report) []string {
 	var out []string
 	for _, r := range report.All() {
 		if len(files(r)) < 2 {
-			out = append(out, r.Name)
+			if !slices.Contains(out, r.Name) {
+				out = append(out, r.Name)
+			}
 			continue
 		}
 		for _, img := range r.Images {
