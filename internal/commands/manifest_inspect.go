@@ -117,9 +117,9 @@ func (s *session) findWhere(ctx context.Context, given string, flags manifestIns
 		}
 		ref = localRef(tag, given)
 	case !flags.remote:
-		return s.find(ctx, given)
+		return s.findBy(ctx, given, s.look)
 	}
-	opened, err := s.open(ctx, ref)
+	opened, err := s.look(ctx, ref)
 	if err != nil {
 		return found{}, err
 	}

@@ -44,11 +44,17 @@ func (f found) line() (string, error) {
 // find opens what LIST|REF names: the list of that name in the store, else what
 // the reference leads to. A name that is nowhere is a fault.NotFound.
 func (s *session) find(ctx context.Context, given string) (found, error) {
+	return s.findBy(ctx, given, s.open)
+}
+
+// findBy is find with another way to open: open, or look where the artifact is
+// only to be shown.
+func (s *session) findBy(ctx context.Context, given string, open func(context.Context, reference.Ref) (source.Opened, error)) (found, error) {
 	ref, err := s.localFirst(ctx, given)
 	if err != nil {
 		return found{}, err
 	}
-	opened, err := s.open(ctx, ref)
+	opened, err := open(ctx, ref)
 	if err == nil {
 		return newFound(given, opened), nil
 	}
