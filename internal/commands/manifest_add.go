@@ -65,7 +65,7 @@ func (s *session) addToList(ctx context.Context, given string, sources []string,
 	}
 	s.trustNames(flags.insecure, tag, refs)
 	if !flags.publish {
-		if _, err := s.loadList(ctx, tag); err != nil {
+		if _, err := s.existing(ctx, []string{given}); err != nil {
 			return err
 		}
 	}

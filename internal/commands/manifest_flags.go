@@ -91,14 +91,14 @@ type indexFlags struct {
 
 func (f *indexFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.artifactType, "artifact-type", "", "set the index's artifact `type`")
-	fl.StringVar(&f.subject, "subject", "", "set the manifest that the index refers to: a `reference`, or a descriptor as JSON")
+	fl.StringVar(&f.subject, "subject", "", "set the manifest that the index refers to: a `reference`, which is looked up, or a descriptor as JSON")
 }
 
 // annotationFlags registers --annotation and pack's --annotations. Values end
 // up in one list, in the order in which they are given.
 func annotationFlags(fl *pflag.FlagSet, into *[]string, what string) {
 	fl.Var(&annotationValue{into: into}, "annotation", what+", `name=value`; 'name-' deletes one (repeatable)")
-	fl.Var(&annotationValue{into: into, several: true}, "annotations", what+", several separated by commas, `name=value,…`")
+	fl.Var(&annotationValue{into: into, several: true}, "annotations", what+", several separated by commas: `a=1,b=2`")
 }
 
 // annotationValue collects the values of a flag; of --annotations each holds

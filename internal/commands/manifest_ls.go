@@ -104,7 +104,7 @@ func (s *session) listTable(items []listItem) ui.Table {
 	for _, i := range items {
 		t.Rows = append(t.Rows, []ui.Cell{
 			{Text: i.Familiar}, {Text: outline.Short(i.Digest)}, {Text: strings.Join(i.Platforms, ",")},
-			{Text: bytesText(i.Stored)}, {Text: ageText(s.now().Sub(i.Modified))},
+			{Text: ui.Size(i.Stored)}, {Text: ageText(s.now().Sub(i.Modified))},
 		})
 	}
 	return t

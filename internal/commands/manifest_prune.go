@@ -57,10 +57,10 @@ func (s *session) prune(ctx context.Context, o store.PruneOptions) error {
 		return errors.Join(s.console.Document(ui.JSON, doc), err)
 	}
 	if o.DryRun {
-		s.console.Note("Would drop %d blobs, %s; they are older than %s", pruned.Blobs, bytesText(pruned.Bytes), durationText(o.OlderThan))
+		s.console.Note("Would drop %d blobs, %s; they are older than %s", pruned.Blobs, ui.Size(pruned.Bytes), durationText(o.OlderThan))
 		s.console.Success("Dry run: nothing was written")
 	} else {
-		s.console.Success("Dropped %d blobs, %s", pruned.Blobs, bytesText(pruned.Bytes))
+		s.console.Success("Dropped %d blobs, %s", pruned.Blobs, ui.Size(pruned.Bytes))
 	}
 	return err
 }

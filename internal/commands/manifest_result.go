@@ -1,8 +1,6 @@
 package commands
 
 import (
-	"fmt"
-
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -145,7 +143,7 @@ func (s *session) planned(job listJob, result listChange) error {
 		if item.Deep {
 			what = "manifest, config and layers"
 		}
-		s.console.Note("Would copy %s of '%s' into the store (at most %s)", what, item.Entry, bytesText(n))
+		s.console.Note("Would copy %s of '%s' into the store (at most %s)", what, item.Entry, ui.Size(n))
 	}
 	for _, step := range result.steps {
 		s.console.Note("Would be %s: '%s'", step.Outcome, step.short())
@@ -175,20 +173,4 @@ func quoted(names []string) string {
 		out += "'" + n + "'"
 	}
 	return out
-}
-
-// bytesText is a number of bytes for people, in decimal units as registries and
-// Docker show them.
-func bytesText(n int64) string {
-	if n < 1000 {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, unit := float64(n), ""
-	for _, u := range []string{"kB", "MB", "GB", "TB", "PB", "EB"} {
-		if value < 999.95 && unit != "" {
-			break
-		}
-		value, unit = value/1000, u
-	}
-	return fmt.Sprintf("%.1f %s", value, unit)
 }

@@ -25,7 +25,7 @@ func (s *session) writeIndex(doc indexDocument) {
 	row("Found in", doc.Location)
 	row("Digest", doc.Digest)
 	row("Media type", doc.MediaType)
-	row("Size", bytesText(doc.Size))
+	row("Size", ui.Size(doc.Size))
 	row("Platform", doc.Platform)
 	row("Artifact type", doc.ArtifactType)
 	if doc.Subject != nil {
@@ -51,7 +51,7 @@ func (s *session) writeIndex(doc indexDocument) {
 			digest = outline.Short(digest)
 		}
 		t.Rows = append(t.Rows, []ui.Cell{
-			{Text: e.shownPlatform(platforms)}, {Text: digest}, {Text: bytesText(e.Size)}, {Text: e.MediaType}, {Text: pairs(e.Annotations)},
+			{Text: e.shownPlatform(platforms)}, {Text: digest}, {Text: ui.Size(e.Size)}, {Text: e.MediaType}, {Text: pairs(e.Annotations)},
 		})
 	}
 	s.console.Table(t)
@@ -102,7 +102,7 @@ func (t treeText) write(name string, o outline.Outline) {
 	note(o.Root, platforms)
 	t.line(t.console.Paint(ui.Strong, visible.Text(name)) + "  " + t.title(o.Root, platforms))
 	t.below(o.Root, "", platforms)
-	t.line(fmt.Sprintf("%s in all, %s in %d blobs where what is shared counts once", bytesText(o.TotalBytes), bytesText(o.UniqueBytes), o.Blobs))
+	t.line(fmt.Sprintf("%s in all, %s in %d blobs where what is shared counts once", ui.Size(o.TotalBytes), ui.Size(o.UniqueBytes), o.Blobs))
 }
 
 // line writes a line in which all that comes from images is visible.
@@ -134,7 +134,7 @@ func (t treeText) title(n outline.Node, platforms map[string]string) string {
 			what += "  " + string(n.Kind)
 		}
 	}
-	text := fmt.Sprintf("%s  %s  %s", t.console.Paint(ui.Key, what), outline.Short(n.Digest), bytesText(n.Bytes))
+	text := fmt.Sprintf("%s  %s  %s", t.console.Paint(ui.Key, what), outline.Short(n.Digest), ui.Size(n.Bytes))
 	switch {
 	case n.Missing:
 		text = fmt.Sprintf("%s  %s  %s", t.console.Paint(ui.Key, what), outline.Short(n.Digest), t.console.Paint(ui.Bad, "missing"))
@@ -175,7 +175,7 @@ func branch(last bool) string {
 }
 
 func (t treeText) blob(what string, b outline.Blob) string {
-	text := fmt.Sprintf("%-6s  %s  %s", what, outline.Short(b.Digest), bytesText(b.Size))
+	text := fmt.Sprintf("%-6s  %s  %s", what, outline.Short(b.Digest), ui.Size(b.Size))
 	switch {
 	case b.Elsewhere:
 		text += t.console.Paint(ui.Faint, "  not in the registry")

@@ -63,15 +63,6 @@ func (s *session) OpenList(ctx context.Context, list name.Tag) (manifest.Artifac
 	return local.Lists{Store: st, Registry: client}.OpenList(ctx, list)
 }
 
-// loadList reads a list of the store.
-func (s *session) loadList(ctx context.Context, tag name.Tag) (store.List, error) {
-	st, err := s.store()
-	if err != nil {
-		return store.List{}, err
-	}
-	return st.Load(ctx, tag)
-}
-
 // children are a list's entries with all their content, for publishers.
 func (s *session) children(ctx context.Context, list store.List) (*local.Children, error) {
 	client, err := s.registry()
