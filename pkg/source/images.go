@@ -294,9 +294,9 @@ func bestFor(all []child, want platform.Platform) int {
 		func(p platform.Platform) bool { return p == want },
 		func(p platform.Platform) bool { return p.Match(want) },
 		func(p platform.Platform) bool {
-			any := want
-			any.OSVersion, any.Features = "", ""
-			return p.OSVersion == "" && p.Match(any)
+			plain := want
+			plain.OSVersion, plain.Features = "", ""
+			return p.OSVersion == "" && p.Match(plain)
 		},
 	}
 	for _, fit := range fits {
