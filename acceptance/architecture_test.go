@@ -33,6 +33,7 @@ var rooms = map[string][]string{
 	"pkg/layer":            {"internal/fault", "internal/filecache", "pkg/tree"},
 	"pkg/ocilayout":        {"internal/fault", "internal/fsx", "pkg/manifest", "pkg/reference", "pkg/platform"},
 	"pkg/manifest/store":   {"internal/fault", "internal/fsx", "pkg/manifest", "pkg/platform", "pkg/reference", "pkg/ocilayout"},
+	"pkg/manifest/verify":  {"internal/fault", "pkg/manifest", "pkg/platform"},
 	"pkg/manifest/local":   {"internal/fault", "pkg/manifest", "pkg/manifest/store", "pkg/platform", "pkg/reference"},
 	"pkg/manifest/outline": {"internal/fault", "pkg/manifest", "pkg/platform", "pkg/reference"},
 	"pkg/manifest/gather":  {"internal/fault", "pkg/manifest", "pkg/manifest/local", "pkg/manifest/store", "pkg/platform", "pkg/reference", "pkg/source"},
