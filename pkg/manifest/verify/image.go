@@ -79,14 +79,13 @@ func (it *item) config(raw []byte, m *v1.Manifest) {
 func isAttestation(it *item) bool { return it.source != nil && it.source.IsAttestation }
 
 // agree reports whether an image's config contradicts what an index says of it.
-// What a config leaves out contradicts nothing: many tools write no variant and
-// no os.version.
+// What one of them leaves out contradicts nothing, the variant of an arm
+// included: many tools write none into the config.
 func agree(config, entry platform.Platform) bool {
-	said := config.Normalize()
-	return (config.OS == "" || said.OS == entry.OS) &&
-		(config.Arch == "" || said.Arch == entry.Arch) &&
-		(config.Variant == "" || said.Variant == entry.Variant) &&
-		(config.OSVersion == "" || entry.OSVersion == "" || said.OSVersion == entry.OSVersion)
+	if config.Variant == "" {
+		entry.Variant = ""
+	}
+	return !entry.Contradicts(config)
 }
 
 // compare looks for what entries of one index say twice, and for attestations
