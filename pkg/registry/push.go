@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -289,67 +288,6 @@ func (s *session) upload(ctx context.Context, to *url.URL, b Blob, progress func
 	}
 	defer drain(resp)
 	return src.blame(expect(resp, http.StatusCreated, http.StatusNoContent))
-}
-
-// source opens a blob verified, and remembers why reading it failed: that, and
-// not the connection that broke in consequence, is the reason to tell.
-type source struct {
-	blob     Blob
-	progress func(int64)
-
-	mu  sync.Mutex
-	err error
-}
-
-func (s *source) open() (io.ReadCloser, error) {
-	rc, err := s.blob.Open()
-	if err != nil {
-		s.failed(err)
-		return nil, err
-	}
-	rc, err = verify(rc, s.blob.Digest, s.blob.Size, s.progress)
-	if err != nil {
-		s.failed(err)
-		return nil, err
-	}
-	return &sourceBody{ReadCloser: rc, source: s}, nil
-}
-
-func (s *source) failed(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.err = &sourceError{err}
-}
-
-// blame is the source's failure, if it failed, else err.
-func (s *source) blame(err error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err != nil && s.err != nil {
-		return s.err
-	}
-	return err
-}
-
-// sourceBody ends with its close: what a read says after that, or because of
-// it, is no failure of the source.
-type sourceBody struct {
-	io.ReadCloser
-	source *source
-	closed atomic.Bool
-}
-
-func (b *sourceBody) Close() error {
-	b.closed.Store(true)
-	return b.ReadCloser.Close()
-}
-
-func (b *sourceBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF && !b.closed.Load() {
-		b.source.failed(err)
-	}
-	return n, err
 }
 
 // PutManifest puts raw under a tag or its digest. A tag that the registry keeps
