@@ -29,7 +29,7 @@ func (p Platform) With(c Change) (Platform, error) {
 	out := p
 	if c.OS != nil {
 		out.OS = *c.OS
-		if strings.ToLower(out.OS) != strings.ToLower(p.OS) {
+		if !strings.EqualFold(out.OS, p.OS) {
 			out.OSVersion, out.Features = "", ""
 		}
 	}
