@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
 	"github.com/multipack/multipack/internal/fault"
@@ -329,5 +330,108 @@ func TestPackAllKeepsTheOrderAndJoinsErrors(t *testing.T) {
 	_, err = buildpack.PackAll(t.Context(), builds, o)
 	if err == nil || !strings.Contains(err.Error(), "gone@1") || !strings.Contains(err.Error(), "lost@1") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What pack's labels have no place for stands beside them, and comes back.
+func TestNothingOfAComponentIsLost(t *testing.T) {
+	t.Parallel()
+	a := loadModule(t, "a")
+	inner := pack(t, loadModule(t, "comp"), []buildpack.Module{a, loadModule(t, "b")}, buildpack.Options{})
+	if diff := cmp.Diff(golden(t, "comp"), imageLabels(t, inner)); diff != "" {
+		t.Errorf("the labels are not pack's: %s", diff)
+	}
+	pkg, err := buildpack.FromImage(inner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer := pack(t, loadModule(t, "nested"), append(pkg.Modules(), loadModule(t, "notarget")), buildpack.Options{})
+	again, err := buildpack.FromImage(outer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, deps := range [][]buildpack.Module{pkg.Deps, again.Deps} {
+		i := slices.IndexFunc(deps, func(m buildpack.Module) bool { return m.FullName() == a.FullName() })
+		if diff := cmp.Diff(a.Descriptor.Info, deps[i].Descriptor.Info); diff != "" {
+			t.Error(diff)
+		}
+	}
+	fromFolders := pack(t, loadModule(t, "nested"), []buildpack.Module{loadModule(t, "comp"), a, loadModule(t, "b"), loadModule(t, "notarget")}, buildpack.Options{})
+	one, _ := outer.Digest()
+	if two, _ := fromFolders.Digest(); one != two {
+		t.Errorf("from a package %s, from folders %s", one, two)
+	}
+}
+
+// A module that a flattened package has, and that comes by itself too, is
+// compared by its content; which layer is kept does not depend on the order.
+func TestOneModuleFromAFlattenedPackageAndAlone(t *testing.T) {
+	t.Parallel()
+	a, b, comp := loadModule(t, "a"), loadModule(t, "b"), loadModule(t, "comp")
+	flat, err := buildpack.FromImage(pack(t, comp, []buildpack.Module{a, b}, buildpack.Options{Flatten: true}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone, err := buildpack.FromImage(pack(t, a, nil, buildpack.Options{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	trees := map[string]tree.Tree{a.FullName(): a.Content.Tree, b.FullName(): b.Content.Tree, comp.FullName(): comp.Content.Tree}
+	o := buildpack.Options{Unpack: func(_ context.Context, m buildpack.Module) (tree.Tree, error) { return trees[m.FullName()], nil }}
+	rest := loadModule(t, "notarget")
+	var digests []string
+	for _, deps := range [][]buildpack.Module{
+		slices.Concat(flat.From("flat").Modules(), alone.From("alone").Modules(), []buildpack.Module{rest}),
+		slices.Concat([]buildpack.Module{rest, a}, alone.Modules(), flat.Modules()),
+	} {
+		img := pack(t, loadModule(t, "nested"), deps, o)
+		if layers, _ := img.Layers(); len(layers) != 3 {
+			t.Errorf("got %d layers, want the flattened one, nested and notarget", len(layers))
+		}
+		digest, _ := img.Digest()
+		digests = append(digests, digest.String())
+	}
+	if digests[0] != digests[1] {
+		t.Errorf("the order decides: %v", digests)
+	}
+	trees[a.FullName()] = b.Content.Tree
+	o.Maker = newMaker(t)
+	deps := slices.Concat(flat.From("flat").Modules(), alone.From("alone").Modules(), []buildpack.Module{rest})
+	_, err = buildpack.Pack(t.Context(), loadModule(t, "nested"), deps, target(t, "linux/amd64"), o)
+	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "is in 'flat' and, with another content, in 'alone'") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Two compressions of one content are one module, whichever stands first.
+func TestOneModuleInTwoCompressions(t *testing.T) {
+	t.Parallel()
+	a, b := loadModule(t, "a"), loadModule(t, "b")
+	layer, err := newMaker(t).Module(t.Context(), "buildpacks", "acme/a", "1.0.0", a.Content.Tree, "linux")
+	if err != nil {
+		t.Fatal(err)
+	}
+	diffID, err := layer.DiffID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := tarball.LayerFromOpener(layer.Uncompressed, tarball.WithCompressionLevel(9))
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := buildpack.Module{Descriptor: a.Descriptor, Content: buildpack.Content{Layer: other, DiffID: diffID}, From: "foreign"}
+	foreign.Descriptor.Info.Description = ""
+	one := pack(t, loadModule(t, "comp"), []buildpack.Module{a, foreign, b}, buildpack.Options{})
+	two := pack(t, loadModule(t, "comp"), []buildpack.Module{b, foreign, a}, buildpack.Options{})
+	first, _ := one.Digest()
+	if second, _ := two.Digest(); first != second {
+		t.Errorf("the order decides: %s, %s", first, second)
+	}
+	pkg, err := buildpack.FromImage(one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := pkg.Deps[0].Descriptor.Info.Description; got != "Component <a>" {
+		t.Errorf("the description is '%s'", got)
 	}
 }

@@ -33,7 +33,7 @@ func (s *search) openBlob(ctx context.Context, n *node) error {
 		return err
 	}
 	if d.Kind != s.Kind {
-		return fault.New(fault.Usage, "it is a %s, not a %s", d.Kind, s.Kind)
+		return fault.New(fault.Usage, "it is of kind '%s', '%s' is wanted", d.Kind, s.Kind)
 	}
 	plan, err := buildpack.NewPlan(d, loaded.Tree, targetsFor(s.targets, d), nil)
 	var lacking *buildpack.MissingFolders

@@ -28,15 +28,23 @@ func (s *search) openPackage(ctx context.Context, n *node, ref reference.Ref) er
 	}
 	places := s.Policy.places(ref)
 	for i, place := range places {
-		err := s.openPlace(ctx, n, place, todo)
+		if !slices.Contains(todo, true) {
+			break
+		}
+		opened, err := s.Opener.Open(ctx, place)
 		if err == nil {
+			n.closers = append(n.closers, opened.Done)
+			if err := s.take(ctx, n, opened, todo); err != nil {
+				return err
+			}
 			continue
 		}
 		last := i == len(places)-1
 		switch {
-		case last && n.missing.Found == nil, ctx.Err() != nil:
+		case ctx.Err() != nil:
 			return err
-		case fault.Is(err, fault.NotFound):
+		case fault.Is(err, fault.NotFound) && (!last || n.missing.Found != nil):
+			// Another place has it, or had it for other platforms.
 		case !last && ref.Kind == reference.Registry:
 			// Nobody asked for the engine by name: without one, the registry will do.
 			n.warn("the Docker engine was not asked: %v", err)
@@ -52,16 +60,8 @@ func (s *search) openPackage(ctx context.Context, n *node, ref reference.Ref) er
 	return nil
 }
 
-// openPlace takes from one place the images of the targets that are still to do.
-func (s *search) openPlace(ctx context.Context, n *node, ref reference.Ref, todo []bool) error {
-	if !slices.Contains(todo, true) {
-		return nil
-	}
-	opened, err := s.Opener.Open(ctx, ref)
-	if err != nil {
-		return err
-	}
-	n.closers = append(n.closers, opened.Done)
+// take takes the images of the targets that are still to do.
+func (s *search) take(ctx context.Context, n *node, opened source.Opened, todo []bool) error {
 	list, err := source.List(ctx, opened)
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func (s *search) read(img v1.Image, n *node) (buildpack.Package, error) {
 	case err != nil:
 		return pkg, err
 	case pkg.Kind != s.Kind:
-		return pkg, fault.New(fault.Usage, "it is a packaged %s, not a %s", pkg.Kind, s.Kind)
+		return pkg, fault.New(fault.Usage, "it is of kind '%s', '%s' is wanted", pkg.Kind, s.Kind)
 	}
 	return pkg.From(n.name()), nil
 }

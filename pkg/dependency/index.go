@@ -105,9 +105,9 @@ func (x *Index) entries(ctx context.Context, id ID) ([]Entry, error) {
 }
 
 func (x *Index) choose(id ID, entries []Entry) (Entry, error) {
+	entries = lastOfEach(entries)
 	if id.Version != "" {
-		// Of a version that stands there twice the last line counts: a yank is an edit.
-		for _, e := range slices.Backward(entries) {
+		for _, e := range entries {
 			if e.Version == id.Version {
 				return e, nil
 			}
@@ -128,6 +128,21 @@ func (x *Index) choose(id ID, entries []Entry) (Entry, error) {
 		return Entry{}, fault.New(fault.NotFound, "CNB registry '%s' has no version of '%s' that is not yanked (versions found: %s)", x.name, id, versions(entries))
 	}
 	return newest, nil
+}
+
+// lastOfEach keeps the last line of a version that stands there twice.
+func lastOfEach(entries []Entry) []Entry {
+	at := map[string]int{}
+	for i, e := range entries {
+		at[e.Version] = i
+	}
+	var out []Entry
+	for i, e := range entries {
+		if at[e.Version] == i {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // versions are for a message: the newest lines of a file are its last ones.

@@ -75,13 +75,18 @@ func (u *Unpacker) unpack(ctx context.Context, c buildpack.Content) (*load.Loade
 	}
 	hash := sha256.New()
 	_, err = io.CopyBuffer(io.MultiWriter(f, hash), content, make([]byte, 256<<10))
-	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, err
+	err = errors.Join(err, f.Close())
+	if got := hex.EncodeToString(hash.Sum(nil)); err == nil && got != c.DiffID.Hex {
+		err = fault.New(fault.Failed, "its content has the diff id 'sha256:%s'", got)
 	}
-	if got := hex.EncodeToString(hash.Sum(nil)); got != c.DiffID.Hex {
-		return nil, fault.New(fault.Failed, "its content has the diff id 'sha256:%s'", got)
+	var loaded *load.Loaded
+	if err == nil {
+		loaded, err = load.Open(ctx, f.Name(), load.Options{Dir: u.Dir})
 	}
-	return load.Open(ctx, f.Name(), load.Options{Dir: u.Dir})
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(f.Name()))
+	}
+	return loaded, nil
 }
 
 // Close removes the files.
