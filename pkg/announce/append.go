@@ -74,8 +74,7 @@ func (p *Pending) Append(ctx context.Context) (Result, error) {
 // ExistingPlatform, MediaType, Limit, Jitter and Jobs of the request count. Where there
 // is neither a tag nor an announcement: fault.NotFound.
 func Settle(ctx context.Context, reg Registry, req Request) (Result, error) {
-	req.Add, req.Remove, req.Drop, req.Annotations, req.NoAnnounce = nil, nil, nil, nil, false
-	req = req.withDefaults()
+	req = req.withoutWork().withDefaults()
 	if err := req.check(nil); err != nil {
 		return Result{}, err
 	}
@@ -100,9 +99,9 @@ type writer struct {
 	order []string
 	// settling writes only what announcements say.
 	settling bool
-	base     map[string]string // the index-level annotations before the first write
-	wrote    int               // writes of the tag
-	last     state             // of the latest round, for the error at the limit
+	base     manifest.Index // what the tag held before the first write
+	wrote    int            // writes of the tag
+	last     state          // of the latest round, for the error at the limit
 	notes    notes
 }
 

@@ -36,6 +36,20 @@ func Announcements(ctx context.Context, reg Registry, req Request) ([]Announceme
 	return out, nil
 }
 
+// Look is the index that the tag has with all that is announced for it: what it
+// holds, or is about to hold where jobs are under way. found is false where there is
+// neither a tag nor an announcement. Only Tag, Expect, ExistingPlatform, MediaType
+// and Jobs of the request count.
+func Look(ctx context.Context, reg Registry, req Request) (i manifest.Index, found bool, err error) {
+	req = req.withoutWork().withDefaults()
+	w, err := newWriter(reg, req, nil)
+	if err != nil {
+		return manifest.Index{}, false, err
+	}
+	v, err := w.look(ctx)
+	return v.next, v.cur.found || len(v.claims) > 0, err
+}
+
 // StartAfresh makes the announcements fit a tag that is about to be written
 // without regard to what it held (a plain publish): where the tag has announcements
 // at all, the additions are announced, and every platform that is not among them

@@ -11,7 +11,7 @@ import (
 // Unite is what Append does where writers exclude one another, as under the
 // lock of an OCI layout: it gives what the name shall hold instead of cur, nil for a name
 // that holds nothing yet. There is nothing to announce, collect or repeat. config reads the
-// config of a plain image that cur is; it is called for nothing else. Only Add, Remove, Drop,
+// config of a plain image that cur is; it is called for nothing else. Only Add, Remove, Extra, Drop, Fields,
 // Annotations, Expect, ExistingPlatform and MediaType of the request count; Tag is what
 // messages call the name. Errors: as Append.
 func Unite(ctx context.Context, cur *Manifest, config func() ([]byte, error), req Request) (Result, error) {

@@ -1,6 +1,7 @@
 package announce
 
 import (
+	"encoding/json"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -29,11 +30,15 @@ type Request struct {
 	// Remove are platforms to withdraw. Of a platform that is neither under the
 	// tag nor announced: fault.NotFound, before anything is written.
 	Remove []platform.Platform
-	// Drop are entries without a platform to take out. Nobody announces those, so
-	// a writer that raced with this one may bring them back.
-	Drop []v1.Hash
+	// Extra are entries without a platform to put in (nested indexes), Drop such
+	// entries to take out. Nobody announces those, so a writer that raced with this
+	// one may undo it.
+	Extra []json.RawMessage
+	Drop  []v1.Hash
 	// Annotations are index-level annotations to set or delete, merged key by key.
 	Annotations []manifest.Annotation
+	// Fields sets the index's own artifactType and subject, where not nil. It is announced as little.
+	Fields func(manifest.Index) (manifest.Index, error)
 	// Expect names all platforms that the tag will have: announcements of others
 	// are ignored and no tag is listed. Empty: every announcement counts.
 	Expect []platform.Platform
@@ -86,6 +91,12 @@ func (r Request) withDefaults() Request {
 	if r.MediaType == "" {
 		r.MediaType = types.OCIImageIndex
 	}
+	return r
+}
+
+// withoutWork asks for nothing that was not announced by others.
+func (r Request) withoutWork() Request {
+	r.Add, r.Remove, r.Extra, r.Drop, r.Annotations, r.Fields, r.NoAnnounce = nil, nil, nil, nil, nil, nil, false
 	return r
 }
 

@@ -1,21 +1,31 @@
 package announce
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/multipack/multipack/internal/fault"
 	"github.com/multipack/multipack/pkg/manifest"
 )
 
 // union puts the claims into the index: announced platforms replace (in
 // place), new ones follow at the end in the order of the claims, withdrawn
-// ones go, everything else stays byte for byte. Attestations go with the image that
+// ones go before that, everything else stays byte for byte. Attestations go with the image that
 // they describe. changed are the claims that were not held before. An index that
 // holds every claim is returned as it was. The annotations whose keys are in keep
 // are left alone.
 func union(i manifest.Index, claims []claim, keep []manifest.Annotation) (out manifest.Index, changed []claim, err error) {
+	first := func(c claim) int {
+		if c.withdrawn {
+			return 0
+		}
+		return 1
+	}
+	claims = slices.Clone(claims)
+	slices.SortStableFunc(claims, func(a, b claim) int { return first(a) - first(b) })
 	for _, c := range claims {
 		if c.ignored != "" {
 			continue
@@ -80,10 +90,11 @@ func (c claim) annotate(i manifest.Index, keep []manifest.Annotation) manifest.I
 	return i
 }
 
-// drop takes out the entries of the digests that are there, and their attestations.
+// drop takes out the entries of the digests that are there, and their
+// attestations; what stands under a platform is not meant.
 func drop(i manifest.Index, digests []v1.Hash) (manifest.Index, error) {
 	for _, h := range digests {
-		if !slices.ContainsFunc(i.Entries(), func(e manifest.Entry) bool { return e.Descriptor.Digest == h }) {
+		if found, platform := find(i, h); found == nil || platform {
 			continue
 		}
 		var err error
@@ -92,4 +103,32 @@ func drop(i manifest.Index, digests []v1.Hash) (manifest.Index, error) {
 		}
 	}
 	return i, nil
+}
+
+// extra puts entries without a platform in.
+func extra(i manifest.Index, entries []json.RawMessage) (manifest.Index, error) {
+	for _, raw := range entries {
+		e, err := parseEntry(raw)
+		if err != nil {
+			return i, fault.As(fault.Usage, err)
+		}
+		found, platform := find(i, e.Descriptor.Digest)
+		if platform || found != nil && sameJSON(found.Raw, e.Raw) {
+			continue
+		}
+		if i, _, err = i.AddEntries(manifest.AddOptions{Replace: true}, e); err != nil {
+			return i, err
+		}
+	}
+	return i, nil
+}
+
+// find is an entry of the digest, one with a platform if there is one.
+func find(i manifest.Index, h v1.Hash) (found *manifest.Entry, platform bool) {
+	for _, e := range i.Entries() {
+		if e.Descriptor.Digest == h && !platform {
+			found, platform = &e, e.HasPlatform()
+		}
+	}
+	return found, platform
 }

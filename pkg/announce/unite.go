@@ -2,6 +2,7 @@ package announce
 
 import (
 	"context"
+	"reflect"
 	"slices"
 
 	"github.com/multipack/multipack/pkg/manifest"
@@ -52,14 +53,24 @@ func (w *writer) override(claims []claim) []claim {
 	return append(out, own...)
 }
 
-// unite is the union of the tag and the claims, with this writer's index-level
-// annotations and dropped entries.
+// unite is the union of the tag and the claims, with what this writer changes
+// besides.
 func (w *writer) unite(cur current, claims []claim) (manifest.Index, []claim, error) {
-	i, changed, err := union(w.annotate(cur.doc), claims, w.req.Annotations)
+	if w.wrote == 0 {
+		w.base = cur.doc
+	}
+	i, err := drop(cur.doc, w.req.Drop)
 	if err != nil {
 		return i, nil, err
 	}
-	i, err = drop(i, w.req.Drop)
+	if i, err = w.fields(w.annotate(i)); err != nil {
+		return i, nil, err
+	}
+	i, changed, err := union(i, claims, w.req.Annotations)
+	if err != nil {
+		return i, nil, err
+	}
+	i, err = extra(i, w.req.Extra)
 	return i, changed, err
 }
 
@@ -68,16 +79,25 @@ func (w *writer) unite(cur current, claims []claim) (manifest.Index, []claim, er
 // the last one wins. One that is back at its value from before was lost to a writer
 // that had read the tag earlier, and is set again.
 func (w *writer) annotate(i manifest.Index) manifest.Index {
-	have := i.Annotations()
-	if w.wrote == 0 {
-		w.base = have
-	}
+	have, base := i.Annotations(), w.base.Annotations()
 	for _, a := range w.req.Annotations {
 		now, is := have[a.Key]
-		before, was := w.base[a.Key]
+		before, was := base[a.Key]
 		if w.wrote == 0 || is == was && now == before {
 			i = i.Annotate(a)
 		}
 	}
 	return i
+}
+
+// fields sets artifactType and subject by the same rule.
+func (w *writer) fields(i manifest.Index) (manifest.Index, error) {
+	if w.req.Fields == nil {
+		return i, nil
+	}
+	same := i.ArtifactType() == w.base.ArtifactType() && reflect.DeepEqual(i.Subject(), w.base.Subject())
+	if w.wrote > 0 && !same {
+		return i, nil
+	}
+	return w.req.Fields(i)
 }
