@@ -16,15 +16,27 @@ const ModulesAnnotation = "vnd.multipack.modules"
 // Extra is what a layers label does not keep of a module that comes with
 // another one; a package's own module has it in MetadataLabel.
 type Extra struct {
-	Description string    `json:"description,omitempty" yaml:"description,omitempty" toml:"description,omitempty"`
-	Keywords    []string  `json:"keywords,omitempty" yaml:"keywords,omitempty" toml:"keywords,omitempty"`
-	ExecEnv     ExecEnv   `json:"exec-env,omitempty" yaml:"exec-env,omitempty" toml:"exec-env,omitempty"`
-	Licenses    []License `json:"licenses,omitempty" yaml:"licenses,omitempty" toml:"licenses,omitempty"`
-	ClearEnv    bool      `json:"clear-env,omitempty" yaml:"clear-env,omitempty" toml:"clear-env,omitempty"`
+	Description string    `json:"description,omitempty"`
+	Keywords    []string  `json:"keywords,omitempty"`
+	ExecEnv     ExecEnv   `json:"exec-env,omitempty"`
+	Licenses    []License `json:"licenses,omitempty"`
+	ClearEnv    bool      `json:"clear-env,omitempty"`
 }
 
 // Extras are the value of ModulesAnnotation.
 type Extras map[string]map[string]Extra
+
+// Add puts in what a module says of itself.
+func (e Extras) Add(i ModuleInfo) {
+	extra := extraOf(i)
+	if extra.isZero() {
+		return
+	}
+	if e[i.ID] == nil {
+		e[i.ID] = map[string]Extra{}
+	}
+	e[i.ID][i.Version] = extra
+}
 
 func extraOf(i ModuleInfo) Extra {
 	return Extra{Description: i.Description, Keywords: i.Keywords, ExecEnv: i.ExecEnv, Licenses: i.Licenses, ClearEnv: i.ClearEnv}
@@ -40,27 +52,20 @@ func (e Extra) into(i *ModuleInfo) {
 }
 
 // annotate adds what the labels do not say of the module to its layer.
-func (s *imageSpec) annotate(diffID v1.Hash, d Descriptor) {
-	extra := extraOf(d.Info)
-	if extra.isZero() {
+func (s *imageSpec) annotate(diffID v1.Hash, info ModuleInfo) {
+	if extraOf(info).isZero() {
 		return
 	}
 	i := slices.Index(s.diffIDs, diffID)
 	for len(s.extras) <= i {
-		s.extras = append(s.extras, nil)
+		s.extras = append(s.extras, Extras{})
 	}
-	if s.extras[i] == nil {
-		s.extras[i] = Extras{}
-	}
-	if s.extras[i][d.Info.ID] == nil {
-		s.extras[i][d.Info.ID] = map[string]Extra{}
-	}
-	s.extras[i][d.Info.ID][d.Info.Version] = extra
+	s.extras[i].Add(info)
 }
 
 // layerAnnotations are those of the layer at index i, nil for none.
 func (s *imageSpec) layerAnnotations(i int) (map[string]string, error) {
-	if i >= len(s.extras) || s.extras[i] == nil {
+	if i >= len(s.extras) || len(s.extras[i]) == 0 {
 		return nil, nil
 	}
 	raw, err := json.Marshal(s.extras[i])

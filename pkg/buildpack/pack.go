@@ -111,7 +111,7 @@ func Pack(ctx context.Context, main Module, deps []Module, target platform.Targe
 		}
 		layers[info.ID][info.Version] = layerInfo(b.Descriptor, b.diffID.String())
 		if b.FullName() != main.FullName() {
-			spec.annotate(b.diffID, b.Descriptor)
+			spec.annotate(b.diffID, b.Descriptor.Info)
 		}
 	}
 	var stacks []Stack

@@ -61,14 +61,22 @@ type License struct {
 
 // Module is one buildpack or extension of a package.
 type Module struct {
-	ID       string             `json:"id" yaml:"id" toml:"id"`
-	Version  string             `json:"version" yaml:"version" toml:"version"`
-	Name     string             `json:"name,omitempty" yaml:"name,omitempty" toml:"name,omitempty"`
-	Homepage string             `json:"homepage,omitempty" yaml:"homepage,omitempty" toml:"homepage,omitempty"`
-	API      string             `json:"api,omitempty" yaml:"api,omitempty" toml:"api,omitempty"`
-	Stacks   []buildpack.Stack  `json:"stacks,omitempty" yaml:"stacks,omitempty" toml:"stacks,omitempty"`
-	Targets  []buildpack.Target `json:"targets,omitempty" yaml:"targets,omitempty" toml:"targets,omitempty"`
-	Order    buildpack.Order    `json:"order,omitempty" yaml:"order,omitempty" toml:"order,omitempty"`
+	ID       string `json:"id" yaml:"id" toml:"id"`
+	Version  string `json:"version" yaml:"version" toml:"version"`
+	Name     string `json:"name,omitempty" yaml:"name,omitempty" toml:"name,omitempty"`
+	Homepage string `json:"homepage,omitempty" yaml:"homepage,omitempty" toml:"homepage,omitempty"`
+	// These stand beside pack's labels, which have no place for them; a package
+	// that pack made says them of its own module only.
+	Description string    `json:"description,omitempty" yaml:"description,omitempty" toml:"description,omitempty"`
+	Keywords    []string  `json:"keywords,omitempty" yaml:"keywords,omitempty" toml:"keywords,omitempty"`
+	Licenses    []License `json:"licenses,omitempty" yaml:"licenses,omitempty" toml:"licenses,omitempty"`
+	ExecEnv     []string  `json:"exec-env,omitempty" yaml:"exec-env,omitempty" toml:"exec-env,omitempty"`
+	ClearEnv    bool      `json:"clear-env,omitempty" yaml:"clear-env,omitempty" toml:"clear-env,omitempty"`
+
+	API     string             `json:"api,omitempty" yaml:"api,omitempty" toml:"api,omitempty"`
+	Stacks  []buildpack.Stack  `json:"stacks,omitempty" yaml:"stacks,omitempty" toml:"stacks,omitempty"`
+	Targets []buildpack.Target `json:"targets,omitempty" yaml:"targets,omitempty" toml:"targets,omitempty"`
+	Order   buildpack.Order    `json:"order,omitempty" yaml:"order,omitempty" toml:"order,omitempty"`
 	// DiffID is as the label has it. Layer and Size are the blob's; they are
 	// empty where the image has no such layer.
 	DiffID string `json:"diff_id" yaml:"diff_id" toml:"diff_id"`
@@ -99,9 +107,7 @@ func Image(img v1.Image) (Info, error) {
 		Platform: platform.FromConfig(config).String(),
 		Stacks:   metadata.Stacks, Labels: config.Config.Labels,
 	}
-	for _, l := range metadata.Licenses {
-		info.Licenses = append(info.Licenses, License(l))
-	}
+	info.Licenses = licenses(metadata.Licenses)
 	if !config.Created.IsZero() {
 		info.Created = config.Created.UTC().Format(time.RFC3339)
 	}
@@ -113,7 +119,12 @@ func Image(img v1.Image) (Info, error) {
 		return Info{}, fmt.Errorf("reading a package's manifest: %w", err)
 	}
 	info.Layers = blobs(manifest, config)
-	info.Modules = modules(info.Layers, layers)
+	extras, err := buildpack.ReadExtras(manifest)
+	if err != nil {
+		return Info{}, fmt.Errorf("reading a package's manifest: %w", err)
+	}
+	extras.Add(metadata.ModuleInfo)
+	info.Modules = modules(info.Layers, layers, extras)
 	if main, ok := info.module(info.ID, info.Version); ok {
 		info.Targets, info.Order = main.Targets, main.Order
 	}
@@ -146,7 +157,7 @@ func blobs(manifest *v1.Manifest, config *v1.ConfigFile) []Layer {
 }
 
 // modules are those that the label names, each with the blob that it is in.
-func modules(blobs []Layer, layers buildpack.Layers) []Module {
+func modules(blobs []Layer, layers buildpack.Layers, extras buildpack.Extras) []Module {
 	byDiffID := map[string]Layer{}
 	for _, blob := range blobs {
 		byDiffID[blob.DiffID] = blob
@@ -159,6 +170,9 @@ func modules(blobs []Layer, layers buildpack.Layers) []Module {
 				ID: id, Version: version, Name: l.Name, Homepage: l.Homepage,
 				Stacks: l.Stacks, Targets: l.Targets, Order: l.Order, DiffID: l.LayerDiffID,
 			}
+			extra := extras[id][version]
+			m.Description, m.Keywords, m.Licenses = extra.Description, extra.Keywords, licenses(extra.Licenses)
+			m.ExecEnv, m.ClearEnv = extra.ExecEnv, extra.ClearEnv
 			if l.API != nil {
 				m.API = *l.API
 			}
@@ -167,6 +181,14 @@ func modules(blobs []Layer, layers buildpack.Layers) []Module {
 			}
 			out = append(out, m)
 		}
+	}
+	return out
+}
+
+func licenses(all []buildpack.License) []License {
+	var out []License
+	for _, l := range all {
+		out = append(out, License(l))
 	}
 	return out
 }
