@@ -12,6 +12,7 @@ import (
 
 	"github.com/multipack/multipack/internal/fault"
 	"github.com/multipack/multipack/internal/ui"
+	"github.com/multipack/multipack/pkg/publish"
 	"github.com/multipack/multipack/pkg/reference"
 	"github.com/multipack/multipack/pkg/source"
 )
@@ -215,6 +216,7 @@ func (s *session) loaded(ref reference.Ref, lists []loading, flags loadFlags) er
 
 // loadDaemon gives every item to the Docker engine.
 func (s *session) loadDaemon(ctx context.Context, ref reference.Ref, items []source.Named, flags loadFlags) error {
+	var all []publish.Report
 	for _, item := range items {
 		picked, err := s.pickToLoad(ref, item, pickFlags{platforms: flags.platforms})
 		if err != nil {
@@ -225,18 +227,19 @@ func (s *session) loadDaemon(ctx context.Context, ref reference.Ref, items []sou
 		if err != nil {
 			return fmt.Errorf("loading '%s': %w", ref, err)
 		}
-		if err := s.sent(reports); err != nil {
-			return err
-		}
-		if flags.dryRun {
-			continue
-		}
-		for _, n := range item.Names {
-			s.console.Success("Successfully loaded '%s' into the docker daemon", reference.Familiar(n))
-		}
+		all = append(all, reports...)
+	}
+	if err := s.sent(all); err != nil {
+		return err
 	}
 	if flags.dryRun {
 		s.console.Success("Dry run: nothing was written")
+		return nil
+	}
+	for _, item := range items {
+		for _, n := range item.Names {
+			s.console.Success("Successfully loaded '%s' into the docker daemon", reference.Familiar(n))
+		}
 	}
 	return nil
 }

@@ -32,15 +32,6 @@ func (f found) origins() manifest.Origins {
 	return f.list.List.Origins
 }
 
-// line is NAME@sha256:… for messages and results.
-func (f found) line() (string, error) {
-	h, err := f.artifact.Digest()
-	if err != nil {
-		return "", err
-	}
-	return f.ref.Display() + "@" + h.String(), nil
-}
-
 // find opens what LIST|REF names: the list of that name in the store, else what
 // the reference leads to. A name that is nowhere is a fault.NotFound.
 func (s *session) find(ctx context.Context, given string) (found, error) {

@@ -51,11 +51,15 @@ Nothing is written when a platform, or an image that the list points at, is not 
 }
 
 func (s *session) pushList(ctx context.Context, given string, dest []string, flags pushFlags) error {
-	list, tag, err := s.listToPush(ctx, given)
+	tag, err := listName(given)
+	if err != nil {
+		return fault.Hint(err, copying)
+	}
+	targets, err := s.pushTargets(given, tag, dest, flags.sendFlags)
 	if err != nil {
 		return err
 	}
-	targets, err := s.pushTargets(given, tag, dest, flags.sendFlags)
+	list, err := s.listToPush(ctx, given, tag)
 	if err != nil {
 		return err
 	}
@@ -78,6 +82,9 @@ func (s *session) pushList(ctx context.Context, given string, dest []string, fla
 		return err
 	}
 	if flags.dryRun {
+		if flags.purge {
+			s.console.Note("Would remove '%s' from the local store", given)
+		}
 		s.console.Success("Dry run: nothing was written")
 		return nil
 	}
@@ -88,13 +95,11 @@ func (s *session) pushList(ctx context.Context, given string, dest []string, fla
 	return nil
 }
 
+// copying is the hint for what is no list.
+const copying = "'multipack manifest copy SOURCE DEST' copies what is not in the local store"
+
 // listToPush opens LIST, which has to be in the store.
-func (s *session) listToPush(ctx context.Context, given string) (found, name.Tag, error) {
-	const copying = "'multipack manifest copy SOURCE DEST' copies what is not in the local store"
-	tag, err := listName(given)
-	if err != nil {
-		return found{}, tag, fault.Hint(err, copying)
-	}
+func (s *session) listToPush(ctx context.Context, given string, tag name.Tag) (found, error) {
 	opened, err := s.open(ctx, localRef(tag, given))
 	if fault.Is(err, fault.NotFound) {
 		near := fault.HintOf(err)
@@ -104,9 +109,9 @@ func (s *session) listToPush(ctx context.Context, given string) (found, name.Tag
 		err = fault.Hint(err, "%s %s", near, copying)
 	}
 	if err != nil {
-		return found{}, tag, err
+		return found{}, err
 	}
-	return newFound(given, opened), tag, nil
+	return newFound(given, opened), nil
 }
 
 // pushTargets are the destinations: without any, what the list's name says.

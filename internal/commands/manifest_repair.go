@@ -17,7 +17,8 @@ import (
 // repair copies the damaged entries of what was checked, by digest, from a
 // reference to where they are damaged, and gives those that it copied. No tag
 // and no list changes.
-func (s *session) repair(ctx context.Context, f found, report verify.Report, given string) ([]v1.Hash, error) {
+func (s *session) repair(ctx context.Context, f found, report verify.Report, flags verifyFlags) ([]v1.Hash, error) {
+	given := flags.repairFrom
 	from, err := s.localFirst(ctx, given)
 	if err != nil {
 		return nil, err
@@ -41,6 +42,10 @@ func (s *session) repair(ctx context.Context, f found, report verify.Report, giv
 			return repaired, err
 		}
 		s.atEnd(func() { _ = opened.Done() })
+		if flags.dryRun {
+			s.console.Note("Would copy what is missing of '%s' from '%s'", short(h.String()), given)
+			continue
+		}
 		if err := into(ctx, opened.Artifact); err != nil {
 			return repaired, err
 		}

@@ -60,7 +60,7 @@ func (s *session) gather(ctx context.Context, refs []reference.Ref, o gather.Opt
 // hintLocal tells whoever names a list as if it were in a registry how to name it.
 func (s *session) hintLocal(ctx context.Context, ref reference.Ref, err error) error {
 	tag, ok := ref.Name.(name.Tag)
-	if !fault.Is(err, fault.NotFound) || ref.Kind != reference.Registry || !ok {
+	if err == nil || ref.Kind != reference.Registry || !ok {
 		return err
 	}
 	st, e := s.store()

@@ -20,8 +20,8 @@ import (
 
 // verifyFlags are the flags of `manifest verify`.
 type verifyFlags struct {
-	deep, insecure bool
-	repairFrom     string
+	deep, insecure, dryRun bool
+	repairFrom             string
 }
 
 func newManifestVerify(s *session) *cobra.Command {
@@ -47,6 +47,7 @@ into the registry or layout that was checked, or, of a list, into the store. Fin
 	f := cmd.Flags()
 	f.BoolVar(&flags.deep, "deep", false, "read layers that are in a registry, too, and check their digests")
 	f.StringVar(&flags.repairFrom, "repair-from", "", "copy what is missing or damaged from this `reference`")
+	f.BoolVar(&flags.dryRun, "dry-run", false, "say what --repair-from would copy, and copy nothing")
 	f.BoolVar(&flags.insecure, "insecure", false, "REF's registry may use plain HTTP or an unverified certificate")
 	return cmd
 }
@@ -63,7 +64,7 @@ func (s *session) verify(ctx context.Context, given string, flags verifyFlags) e
 	}
 	doc := verifyDocument{Repaired: []v1.Hash{}}
 	if flags.repairFrom != "" && len(report.Damaged()) > 0 {
-		if doc.Repaired, err = s.repair(ctx, f, report, flags.repairFrom); err != nil {
+		if doc.Repaired, err = s.repair(ctx, f, report, flags); err != nil {
 			return fmt.Errorf("repairing '%s' from '%s': %w", given, flags.repairFrom, err)
 		}
 		if f, report, err = s.check(ctx, given, flags.deep); err != nil {
