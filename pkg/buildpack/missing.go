@@ -102,11 +102,11 @@ func (m *MissingFolders) Error() string {
 type Fit int
 
 const (
-	// Unfit: the image is of another platform.
+	// Unfit says that the image is of another platform.
 	Unfit Fit = iota
-	// Unsaid: the image does not name an architecture; it is accepted with a warning.
+	// Unsaid says that the image does not name an architecture; it is accepted with a warning.
 	Unsaid
-	// Fits: the image is of the target's platform.
+	// Fits says that the image is of the target's platform.
 	Fits
 )
 
