@@ -27,7 +27,7 @@ var (
 func ParseListName(s string) (name.Tag, error) {
 	ref, _, _, err := parseName(s)
 	if err != nil {
-		return name.Tag{}, fault.New(fault.Usage, "parsing list name '%s': %w", s, err)
+		return name.Tag{}, fault.New(fault.Usage, "parsing list name '%s': %w", Redacted(s), err)
 	}
 	tag, ok := ref.(name.Tag)
 	if !ok {
@@ -41,7 +41,7 @@ func ParseListName(s string) (name.Tag, error) {
 func ParseName(s string) (name.Reference, error) {
 	ref, _, _, err := parseName(s)
 	if err != nil {
-		return nil, fault.New(fault.Usage, "parsing image name '%s': %w", s, err)
+		return nil, fault.New(fault.Usage, "parsing image name '%s': %w", Redacted(s), err)
 	}
 	return ref, nil
 }

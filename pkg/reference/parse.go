@@ -61,7 +61,7 @@ func (s Stat) layout(path string) bool {
 func Parse(s string, stat Stat) (Ref, error) {
 	ref, err := parse(s, stat)
 	if err != nil {
-		return Ref{}, hinted(s, fault.New(fault.Usage, "parsing reference '%s': %w", s, err))
+		return Ref{}, hinted(s, fault.New(fault.Usage, "parsing reference '%s': %w", Redacted(s), err))
 	}
 	ref.Given = s
 	return ref, nil
