@@ -23,6 +23,10 @@ type Addition struct {
 	// Manifest are the bytes that Entry's digest names, Config those of the
 	// image's config. Nil ones are read from the repository.
 	Manifest, Config []byte
+	// Exact has the entry stand just so also where the tag has one of the same
+	// image that says something else; otherwise an entry that says no more than
+	// its image leaves that one alone.
+	Exact bool
 	// Attached are entries that go with this one: attestations of it.
 	Attached []json.RawMessage
 }
@@ -83,12 +87,12 @@ func prepareOne(ctx context.Context, reg Registry, req Request, a Addition) (bri
 	return b, err
 }
 
-// announcementBody is the image itself where the entry says no more than it,
-// else an index of that entry, so that whoever collects it writes the same
+// announcementBody is the image itself where the entry says no more than it
+// and need not be exact, else an index of that entry, so that whoever collects it writes the same
 // entry. Attestations and the job's index-level annotations travel in it too.
 func announcementBody(ctx context.Context, reg Registry, req Request, a Addition, b bring) (Manifest, error) {
 	set := setAnnotations(req.Annotations)
-	if len(b.attached) == 0 && len(set) == 0 && !b.entry.IsIndex {
+	if len(b.attached) == 0 && len(set) == 0 && !b.entry.IsIndex && !a.Exact {
 		m := Manifest{Raw: a.Manifest, MediaType: b.entry.Descriptor.MediaType, Digest: b.entry.Descriptor.Digest}
 		if m.Raw == nil {
 			got, err := reg.Get(ctx, m.Digest.String())
