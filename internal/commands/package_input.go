@@ -46,7 +46,7 @@ func (p *packaging) load(ctx context.Context) error {
 		return err
 	}
 	if kind := p.input.descriptor.Kind; kind != p.module.word {
-		return fault.Hint(fault.New(fault.Usage, "reading %s: it is a %s, not a %s", p.input.name, kind, p.module.word),
+		return fault.Hint(fault.New(fault.Usage, "reading %s: it is %s, not %s", p.input.name, module{word: kind}.article(), p.module.article()),
 			"run 'multipack %s package'", kind)
 	}
 	if err := p.adopt(loaded, uri); err != nil {
@@ -86,7 +86,7 @@ func (p *packaging) locate() (string, error) {
 		return "", err
 	}
 	if p.input.config.Kind != p.module.word {
-		return "", fault.Hint(fault.New(fault.Usage, "reading '%s': it names a %s, not a %s", p.flags.config, p.input.config.Kind, p.module.word),
+		return "", fault.Hint(fault.New(fault.Usage, "reading '%s': it names %s, not %s", p.flags.config, module{word: p.input.config.Kind}.article(), p.module.article()),
 			"run 'multipack %s package'", p.input.config.Kind)
 	}
 	p.input.hasConfig = true
