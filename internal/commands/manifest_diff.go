@@ -22,7 +22,7 @@ func newManifestDiff(s *session) *cobra.Command {
 		Long: `Show which entries B has that A has not (+), which it lacks (-), and which are different there (~), and what else differs in the index.
 
 A and B are lists of the local store, else references of any kind. An image is compared as an index with one entry.
-Nothing is written when they say the same, also where their bytes differ in white space; the exit code is 6 when they do not.`,
+The first line names both with their digests. The exit code is 6 when they differ, and 0 when they say the same, also where their bytes differ in white space.`,
 		Example: `  multipack manifest diff app:1 ghcr.io/acme/app:1
   multipack manifest diff ghcr.io/acme/app:1 oci-archive:app.tar -o json`,
 		Args: args(cobra.ExactArgs(2)),

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
 	"github.com/multipack/multipack/internal/fault"
@@ -64,12 +65,19 @@ func (s *session) pushList(ctx context.Context, given string, dest []string, fla
 		return err
 	}
 	whole := list.list.List.Digest()
-	if list, err = s.converted(ctx, list, flags.format); err != nil {
+	list, warnings, err := s.converted(ctx, list, flags.format)
+	if err != nil {
 		return err
 	}
 	picked, err := s.pick(list, flags.pickFlags)
 	if err != nil {
 		return fmt.Errorf("pushing '%s': %w", given, err)
+	}
+	if _, isImage := picked.(v1.Image); isImage && len(warnings) > 0 {
+		warnings = []string{"'--format' has no effect: it is about an index, and what is pushed is an image"}
+	}
+	for _, w := range warnings {
+		s.console.Warn("%s", w)
 	}
 	if list.list.List.Index.Len() == 0 {
 		s.console.Warn("'%s' is empty", given)
@@ -124,38 +132,40 @@ func (s *session) pushTargets(given string, tag name.Tag, dest []string, flags s
 	return []publish.Target{t}, err
 }
 
-// converted is the list with its index in another format, and says so.
-func (s *session) converted(ctx context.Context, f found, given string) (found, error) {
+// converted is the list with its index in another format, and what there is to
+// say about that.
+func (s *session) converted(ctx context.Context, f found, given string) (found, []string, error) {
 	if given == "" {
-		return f, nil
+		return f, nil, nil
 	}
 	format, err := formatFlag(given)
 	if err != nil {
-		return found{}, err
+		return found{}, nil, err
 	}
 	list := f.list.List
 	if format == list.Index.Format() {
-		return f, nil
+		return f, nil, nil
 	}
 	next, lost := list.Index.Convert(format)
 	children, err := s.children(ctx, list)
 	if err != nil {
-		return found{}, err
+		return found{}, nil, err
 	}
 	bound, err := manifest.Bind(next, children)
 	if err != nil {
-		return found{}, err
+		return found{}, nil, err
 	}
 	h, err := bound.Digest()
 	if err != nil {
-		return found{}, err
+		return found{}, nil, err
 	}
-	s.console.Warn("converting the index of '%s' from '%s' to '%s': its digest is '%s', not '%s'", f.given, list.Index.Format(), format, h, list.Digest())
+	warnings := []string{fmt.Sprintf("converting the index of '%s' from '%s' to '%s': its digest is '%s', not '%s'",
+		f.given, list.Index.Format(), format, h, list.Digest())}
 	for _, l := range lost {
-		s.console.Warn("the format '%s' has no place for %s: it is left out", format, l)
+		warnings = append(warnings, fmt.Sprintf("the format '%s' has no place for %s: it is left out", format, l))
 	}
 	f.artifact = bound
-	return f, nil
+	return f, warnings, nil
 }
 
 func (s *session) sayPushed(given string, targets []publish.Target) {

@@ -37,7 +37,8 @@ func newManifestSave(s *session) *cobra.Command {
 
 The result is an OCI image layout: a tar, which 'docker load' takes too (with this machine's platform first), or a directory, to which the
 image is added. --as says which; without it, what ends in '/' or is a directory becomes a directory, everything else a tar.
---as docker-archive is what 'docker save' writes; it holds one platform. What the store holds is saved without the network.`,
+--as docker-archive is what 'docker save' writes; it holds one platform. What the store holds is saved without the network.
+--platform with one platform saves that platform's image itself (--as-index keeps an index round it); several save an index of just those.`,
 		Example: `  multipack manifest save app:1 -O app.tar
   multipack manifest save ghcr.io/acme/app:1 -O out/ --platform linux/amd64,linux/arm64
   multipack manifest save app:1 --platform linux/amd64 --as docker-archive -O - | docker load`,
