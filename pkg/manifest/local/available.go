@@ -93,19 +93,20 @@ func (i *image) anyHas(ctx context.Context, p prober, blob v1.Hash) (bool, error
 	return false, nil
 }
 
-// direct reads a blob whose image's manifest the registry has lost; err is what
-// it said of that.
-func (i *image) direct(blob v1.Hash, err error) (io.ReadCloser, error) {
-	p, ok := i.fallback.children.registry.(prober)
-	if !ok || !fault.Is(err, fault.NotFound) {
-		return nil, err
+// direct reads the layer from a repository without asking for the manifest of
+// its image, which the store has; nil where it is to be had in another way, if
+// at all.
+func (l *layer) direct() io.ReadCloser {
+	p, ok := l.image.fallback.children.registry.(prober)
+	if !ok || l.Held() || l.desc.Data != nil {
+		return nil
 	}
-	for _, repo := range i.fallback.from {
-		if rc, err := p.Blob(i.fallback.children.ctx, repo, blob); err == nil {
-			return rc, nil
+	for _, repo := range l.From() {
+		if rc, err := p.Blob(l.image.fallback.children.ctx, repo, l.desc.Digest); err == nil {
+			return rc
 		}
 	}
-	return nil, err
+	return nil
 }
 
 // From are the repositories that may have the layer where the store does not

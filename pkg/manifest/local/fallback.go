@@ -211,9 +211,12 @@ func (l *layer) Descriptor() (*v1.Descriptor, error) { return l.desc.DeepCopy(),
 
 // Compressed implements v1.Layer.
 func (l *layer) Compressed() (io.ReadCloser, error) {
+	if rc := l.direct(); rc != nil {
+		return rc, nil
+	}
 	from, err := l.holder()
 	if err != nil {
-		return l.image.direct(l.desc.Digest, err)
+		return nil, err
 	}
 	return from.Compressed()
 }
