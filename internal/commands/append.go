@@ -35,36 +35,38 @@ type appendJob struct {
 
 // appendPublished checks what can be checked, pushes the content by digest to
 // every repository, and then appends to one tag after the other.
-func (s *session) appendPublished(ctx context.Context, job appendJob) (publish.Report, error) {
+func (s *session) appendPublished(ctx context.Context, job appendJob) (publish.Report, []announce.Result, error) {
 	client, err := s.registry()
 	if err != nil {
-		return publish.Report{}, err
+		return publish.Report{}, nil, err
 	}
 	pending := make([]*announce.Pending, len(job.refs))
 	for i, ref := range job.refs {
 		if pending[i], err = announce.Begin(ctx, s.tagsOf(client, ref, job.dryRun), s.requestFor(ref, job.request)); err != nil {
-			return publish.Report{}, err
+			return publish.Report{}, nil, err
 		}
 	}
 	parts, err := s.pushContent(ctx, job)
 	if err != nil {
-		return publish.Report{}, err
+		return publish.Report{}, nil, err
 	}
 	if err := job.tagChildren(ctx, client); err != nil {
-		return publish.Report{}, err
+		return publish.Report{}, nil, err
 	}
 	var out publish.Report
 	var done []string
+	results := make([]announce.Result, len(job.refs))
 	for i, ref := range job.refs {
 		result, err := pending[i].Append(ctx)
 		if err != nil {
-			return publish.Report{}, after(done, err)
+			return publish.Report{}, nil, after(done, err)
 		}
+		results[i] = result
 		done = append(done, reference.Canonical(ref.Name))
 		s.noteResult(ref, result, job.dryRun)
 		report, err := appendReport(ref, result, parts[i], job.dryRun)
 		if err != nil {
-			return publish.Report{}, err
+			return publish.Report{}, nil, err
 		}
 		if i == 0 {
 			out = report
@@ -73,7 +75,7 @@ func (s *session) appendPublished(ctx context.Context, job appendJob) (publish.R
 			out.Also = append(out.Also, report)
 		}
 	}
-	return out, nil
+	return out, results, nil
 }
 
 // tagsOf is the repository of ref as the protocol sees it.
@@ -134,6 +136,12 @@ func (s *session) pushContent(ctx context.Context, job appendJob) ([][]publish.R
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	progress.Close()
+	for _, reports := range byImage {
+		for _, r := range reports {
+			s.plan(r)
+		}
+	}
 	out := make([][]publish.Report, len(job.refs))
 	for i := range job.refs {
 		for n := range job.content {
@@ -186,12 +194,15 @@ func (job appendJob) childTags() []string {
 
 // noteResult tells what the user should know of an append.
 func (s *session) noteResult(ref reference.Ref, result announce.Result, dryRun bool) {
-	announced, tagged := "Announced as '%s'", "Tagged '%s'"
+	announced, withdrawn, tagged := "Announced as '%s'", "Withdrawn as '%s'", "Tagged '%s'"
 	if dryRun {
-		announced, tagged = "Would be announced as '%s'", "Would tag '%s'"
+		announced, withdrawn, tagged = "Would be announced as '%s'", "Would be withdrawn as '%s'", "Would tag '%s'"
 	}
 	for _, tag := range result.Announced {
 		s.console.Note(announced, reference.Canonical(ref.Name.Context().Tag(tag)))
+	}
+	for _, tag := range result.Withdrawn {
+		s.console.Note(withdrawn, reference.Canonical(ref.Name.Context().Tag(tag)))
 	}
 	if result.Writes > 0 {
 		s.console.Note(tagged, reference.Canonical(ref.Name))
@@ -228,7 +239,7 @@ func appendReport(ref reference.Ref, result announce.Result, parts []publish.Rep
 
 func appendSummary(result announce.Result) *publish.Append {
 	out := &publish.Append{
-		Platforms: spelled(result.Platforms), Announced: result.Announced, Missing: spelled(result.Missing),
+		Platforms: spelled(result.Platforms), Announced: result.Announced, Withdrawn: result.Withdrawn, Missing: spelled(result.Missing),
 		Rounds: result.Rounds, Writes: result.Writes,
 	}
 	for _, a := range result.Collected {

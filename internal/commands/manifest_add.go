@@ -35,6 +35,9 @@ An image that the list has is no change. A platform that another image has is an
   multipack manifest add app:1 docker-daemon:app:win --os windows --os-version 10.0.20348.1970`,
 		Args: args(cobra.MinimumNArgs(2)),
 		RunE: func(cmd *cobra.Command, given []string) error {
+			if err := flags.checkPublish(given[0]); err != nil {
+				return err
+			}
 			return s.addToList(cmd.Context(), given[0], given[1:], flags, flags.change(cmd.Flags()))
 		},
 	}

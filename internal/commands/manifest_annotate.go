@@ -36,6 +36,9 @@ An empty value takes a variant, a version, the features, an artifact type or a s
   multipack manifest annotate app:1 --index --annotation org.opencontainers.image.version=1.2.0`,
 		Args: args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, given []string) error {
+			if err := flags.checkPublish(given[0]); err != nil {
+				return err
+			}
 			a := annotating{session: s, flags: flags, change: flags.change(cmd.Flags())}
 			a.setType, a.setSubject = cmd.Flags().Changed("artifact-type"), cmd.Flags().Changed("subject")
 			if flags.index {

@@ -36,6 +36,9 @@ The format is remembered for good: what 'inspect' shows is what 'push' sends.`,
   multipack manifest create mine alpine:3.20 --platform 'linux/arm*' --format docker`,
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
+			if err := flags.checkPublish(given[0]); err != nil {
+				return err
+			}
 			return s.createList(cmd.Context(), given[0], given[1:], flags)
 		},
 	}

@@ -132,12 +132,26 @@ func (a *annotationValue) Set(value string) error {
 // publishFlags are those of create, add, annotate and rm that have them work on
 // the tag in the registry, with nothing kept locally.
 type publishFlags struct {
+	appendFlags
 	publish, insecure bool
 }
 
 func (f *publishFlags) register(fl *pflag.FlagSet) {
-	fl.BoolVar(&f.publish, "publish", false, "work on the tag in the registry, with nothing kept locally")
+	fl.BoolVar(&f.publish, "publish", false, "work on the tag in the registry, with nothing kept locally, also while other jobs do the same")
+	f.appendFlags.register(fl)
 	f.registerInsecure(fl)
+}
+
+// checkPublish refuses flags of a tag for a list of the store, and such a list
+// where a tag is to be changed.
+func (f *publishFlags) checkPublish(list string) error {
+	if !f.publish {
+		return f.onlyWith("--publish")
+	}
+	if strings.HasPrefix(list, "local:") {
+		return flagFault("'--publish' works on a tag of a registry, and '%s' is a list of the store", list)
+	}
+	return nil
 }
 
 func (f *publishFlags) registerInsecure(fl *pflag.FlagSet) {

@@ -11,6 +11,7 @@ import (
 	"github.com/multipack/multipack/pkg/manifest/gather"
 	"github.com/multipack/multipack/pkg/manifest/store"
 	"github.com/multipack/multipack/pkg/platform"
+	"github.com/multipack/multipack/pkg/publish"
 	"github.com/multipack/multipack/pkg/reference"
 )
 
@@ -49,6 +50,8 @@ type listChange struct {
 	index    manifest.Index
 	steps    []changeDocument
 	warnings []string
+	// append is set where the list is a tag that others may write too.
+	append *publish.Append
 }
 
 // runList makes the change where the list is.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/multipack/multipack/internal/ui"
 	"github.com/multipack/multipack/pkg/manifest"
+	"github.com/multipack/multipack/pkg/publish"
 	"github.com/multipack/multipack/pkg/reference"
 )
 
@@ -27,7 +28,9 @@ type indexDocument struct {
 	Entries      []entryDocument   `json:"entries"`
 	// Changes are what create, add, annotate and rm did.
 	Changes []changeDocument `json:"changes,omitempty"`
-	DryRun  bool             `json:"dryRun,omitempty"`
+	// Append is set where the index is a tag that others may write too.
+	Append *publish.Append `json:"append,omitempty"`
+	DryRun bool            `json:"dryRun,omitempty"`
 }
 
 // entryDocument is one entry of an index.
@@ -113,7 +116,7 @@ func (s *session) changed(job listJob, result listChange) error {
 	if err != nil {
 		return err
 	}
-	doc.Changes, doc.DryRun = result.steps, job.dryRun
+	doc.Changes, doc.Append, doc.DryRun = result.steps, result.append, job.dryRun
 	if s.globals.output == ui.JSON {
 		err = s.console.Document(ui.JSON, doc)
 	} else {

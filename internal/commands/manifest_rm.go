@@ -30,6 +30,9 @@ To delete a list, use 'multipack manifest remove'.`,
   multipack manifest rm app:1 0a1b2c3d linux/s390x`,
 		Args: args(cobra.MinimumNArgs(2)),
 		RunE: func(cmd *cobra.Command, given []string) error {
+			if err := flags.checkPublish(given[0]); err != nil {
+				return err
+			}
 			return s.rmFromList(cmd.Context(), given[0], given[1:], flags)
 		},
 	}

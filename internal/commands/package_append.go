@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/multipack/multipack/internal/fault"
 	"github.com/multipack/multipack/pkg/announce"
@@ -54,7 +55,7 @@ func (p *packaging) append(ctx context.Context, images []buildpack.PlatformImage
 	if p.to.ref.Kind == reference.Layout {
 		report, err = p.appendToLayout(ctx, content, req)
 	} else {
-		report, err = p.appendPublished(ctx, appendJob{
+		report, _, err = p.appendPublished(ctx, appendJob{
 			refs: append([]reference.Ref{p.to.ref}, p.to.tags...), content: content, request: req,
 			children: p.childTags(images), dryRun: p.flags.dryRun, detail: detail,
 		})
@@ -86,6 +87,19 @@ func additions(images []buildpack.PlatformImage) ([]announce.Addition, error) {
 		}
 	}
 	return out, nil
+}
+
+// announceable are the additions of a plain publish: those of images that name
+// their platform. Where the suffix flag gives each platform a tag, that tag is the
+// announcement, and holds just the image.
+func (p *packaging) announceable(images []buildpack.PlatformImage) ([]announce.Addition, error) {
+	images = slices.DeleteFunc(slices.Clone(images), func(i buildpack.PlatformImage) bool { return i.Target.Platform.Arch == "" })
+	if p.flags.suffix {
+		for i := range images {
+			images[i].Descriptor.Annotations = nil
+		}
+	}
+	return additions(images)
 }
 
 // appendToLayout does it under the lock of a layout, where nobody has to announce

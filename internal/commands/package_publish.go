@@ -33,7 +33,11 @@ func (p *packaging) publish(ctx context.Context, images []buildpack.PlatformImag
 	if err != nil {
 		return err
 	}
-	afresh := afresh{packaging: p, target: target, images: images}
+	add, err := p.announceable(images)
+	if err != nil {
+		return err
+	}
+	afresh := afresh{session: p.session, target: target, add: add, dryRun: p.flags.dryRun}
 	record := &publish.Record{Next: &publish.BeforeTags{Next: publisher, Do: afresh.start}}
 	if p.flags.dryRun {
 		record.Next = &publish.DryRun{Next: publisher}

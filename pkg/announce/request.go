@@ -62,8 +62,9 @@ type Result struct {
 	Manifest
 	// Platforms are those of the index, in its order.
 	Platforms []platform.Platform
-	// Announced are the announcement tags that say what this writer brings and removes.
-	Announced []string
+	// Announced are the announcement tags that say what this writer brings,
+	// Withdrawn those that say what it removes.
+	Announced, Withdrawn []string
 	// Collected are announcements of other jobs that this writer put into the index.
 	Collected []Announcement
 	// Missing are the platforms of Request.Expect that the index does not hold yet.

@@ -96,7 +96,14 @@ func (n *notes) render(w *writer, missing []platform.Platform) []string {
 }
 
 func (w *writer) result(v view, rounds int) Result {
-	r := Result{Manifest: v.cur.m, Platforms: v.cur.doc.Platforms(), Announced: slices.Clone(w.order), Rounds: rounds, Writes: w.wrote}
+	r := Result{Manifest: v.cur.m, Platforms: v.cur.doc.Platforms(), Rounds: rounds, Writes: w.wrote}
+	for _, tag := range w.order {
+		if w.own[tag] == w.marker.Digest {
+			r.Withdrawn = append(r.Withdrawn, tag)
+		} else {
+			r.Announced = append(r.Announced, tag)
+		}
+	}
 	for _, p := range w.req.Expect {
 		if !slices.Contains(r.Platforms, p.Normalize()) {
 			r.Missing = append(r.Missing, p.Normalize())

@@ -11,8 +11,10 @@ import (
 type Append struct {
 	// Platforms are those of the index, in its order.
 	Platforms []string `json:"platforms"`
-	// Announced are the tags that announce what this run brings or takes away.
+	// Announced are the tags that say what this run brings, Withdrawn those that
+	// say what it takes away.
 	Announced []string `json:"announced,omitempty"`
+	Withdrawn []string `json:"withdrawn,omitempty"`
 	// Collected are the announcements of other jobs that this run put in.
 	Collected []Collected `json:"collected,omitempty"`
 	// Missing are the expected platforms that the index still lacks.
@@ -64,5 +66,5 @@ func joinedImages(e manifest.Entry, parts []Report) []ImageEntry {
 		return images
 	}
 	at := platform.FromV1(e.Descriptor.Platform)
-	return []ImageEntry{{Platform: at, PlatformName: at.String(), Manifest: e.Descriptor.Digest, Attests: e.AttestationOf, Action: Exists}}
+	return []ImageEntry{{Platform: at, PlatformName: at.String(), Manifest: e.Descriptor.Digest, Size: e.Descriptor.Size, Attests: e.AttestationOf, Action: Exists}}
 }
