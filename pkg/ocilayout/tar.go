@@ -121,7 +121,7 @@ func writeEntry(ctx context.Context, tw *tar.Writer, e tarEntry) error {
 		return err
 	}
 	defer rc.Close()
-	v, err := newVerifier(rc, e.blob.Digest, e.blob.Size)
+	v, err := Verify(rc, e.blob.Digest, e.blob.Size)
 	if err != nil {
 		return err
 	}

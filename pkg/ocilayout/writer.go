@@ -136,7 +136,7 @@ func (d *Dir) write(ctx context.Context, h v1.Hash, size int64, open func() (io.
 		return err
 	}
 	defer rc.Close()
-	v, err := newVerifier(rc, h, size)
+	v, err := Verify(rc, h, size)
 	if err != nil {
 		return err
 	}
@@ -226,15 +226,22 @@ func (d *Dir) lock(ctx context.Context) (unlock func(), err error) {
 	}
 }
 
+// copyBuffer is how many bytes one read and one write of a copy move: large
+// enough that reads of a connection pass its buffer by.
+const copyBuffer = 256 << 10
+
 // copyContext is io.Copy that ends with its context.
 func copyContext(ctx context.Context, w io.Writer, r io.Reader) (int64, error) {
-	return io.Copy(w, readerFunc(func(p []byte) (int, error) {
+	return io.CopyBuffer(onlyWriter{w}, readerFunc(func(p []byte) (int, error) {
 		if ctx.Err() != nil {
 			return 0, context.Cause(ctx)
 		}
 		return r.Read(p)
-	}))
+	}), make([]byte, copyBuffer))
 }
+
+// onlyWriter hides a ReadFrom that would bring a buffer of its own.
+type onlyWriter struct{ io.Writer }
 
 type readerFunc func([]byte) (int, error)
 

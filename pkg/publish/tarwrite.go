@@ -14,6 +14,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/internal/verified"
 )
 
 // tarEntry is one file of an archive.
@@ -69,7 +70,7 @@ func writeFile(ctx context.Context, tw *tar.Writer, e tarEntry) error {
 	if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: e.name, Mode: 0o644, Size: e.size, ModTime: archiveTime()}); err != nil {
 		return err
 	}
-	if e.digest == (v1.Hash{}) {
+	if e.digest == (v1.Hash{}) || verified.By(rc, e.digest, e.size) {
 		_, err := copyContext(ctx, tw, rc)
 		return err
 	}
@@ -87,15 +88,22 @@ func writeFile(ctx context.Context, tw *tar.Writer, e tarEntry) error {
 	return nil
 }
 
+// copyBuffer is how many bytes one read and one write of a copy move: large
+// enough that reads of a connection pass its buffer by.
+const copyBuffer = 256 << 10
+
 // copyContext is io.Copy that ends with its context.
 func copyContext(ctx context.Context, w io.Writer, r io.Reader) (int64, error) {
-	return io.Copy(w, readerFunc(func(p []byte) (int, error) {
+	return io.CopyBuffer(onlyWriter{w}, readerFunc(func(p []byte) (int, error) {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
 		return r.Read(p)
-	}))
+	}), make([]byte, copyBuffer))
 }
+
+// onlyWriter hides a ReadFrom that would bring a buffer of its own.
+type onlyWriter struct{ io.Writer }
 
 type readerFunc func([]byte) (int, error)
 

@@ -111,6 +111,11 @@ func (v *verifier) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Verifies implements verified.Stream.
+func (v *verifier) Verifies(h v1.Hash, size int64) bool {
+	return v.want == h && (size < 0 || size == v.size)
+}
+
 // judge compares what has come so far, err being the source's last word.
 func (v *verifier) judge(err error) error {
 	switch {

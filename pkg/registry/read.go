@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/multipack/multipack/internal/fault"
+	"github.com/multipack/multipack/internal/verified"
 )
 
 // longestManifest is the size that the distribution specification obliges
@@ -259,6 +260,9 @@ func (b *namedBody) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Verifies implements verified.Stream.
+func (b *namedBody) Verifies(h v1.Hash, size int64) bool { return verified.By(b.ReadCloser, h, size) }
 
 // HasBlob reports whether repo holds the blob.
 func (c *Client) HasBlob(ctx context.Context, repo name.Repository, h v1.Hash) (bool, error) {

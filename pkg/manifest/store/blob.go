@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,11 +12,16 @@ import (
 	"path/filepath"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/multipack/multipack/internal/verified"
 )
 
 // shared is the size in bytes from which on a blob is worth a hard link: two
 // more names cost more than a small copy.
 const shared = 64 << 10
+
+// copyBuffer is how many bytes one read and one write of a copy move.
+const copyBuffer = 256 << 10
 
 // opener gives the content of a blob from its beginning.
 type opener func() (io.ReadCloser, error)
@@ -88,16 +94,36 @@ func (s *Store) copyBlob(ctx context.Context, path string, h v1.Hash, size int64
 		return err
 	}
 	defer func() { err = errors.Join(err, t.Abort()) }()
-	got, n, err := v1.SHA256(io.TeeReader(reader{ctx, rc}, t))
-	switch {
-	case err != nil:
+	if err := copyVerified(ctx, t, rc, h, size); err != nil {
 		return err
+	}
+	return t.Commit()
+}
+
+// copyVerified copies rc and fails where it is not h and size bytes long (-1:
+// any size). What verifies itself is not hashed again.
+func copyVerified(ctx context.Context, w io.Writer, rc io.Reader, h v1.Hash, size int64) error {
+	buffer := make([]byte, copyBuffer)
+	if verified.By(rc, h, size) {
+		_, err := io.CopyBuffer(w, reader{ctx, rc}, buffer)
+		return err
+	}
+	sum, err := v1.Hasher(h.Algorithm)
+	if err != nil {
+		return err
+	}
+	n, err := io.CopyBuffer(io.MultiWriter(w, sum), reader{ctx, rc}, buffer)
+	if err != nil {
+		return err
+	}
+	got := v1.Hash{Algorithm: h.Algorithm, Hex: hex.EncodeToString(sum.Sum(nil))}
+	switch {
 	case size >= 0 && n != size:
 		return fmt.Errorf("the content has %d bytes instead of %d", n, size)
 	case got != h:
 		return fmt.Errorf("the content has the digest '%s'", got)
 	}
-	return t.Commit()
+	return nil
 }
 
 // reader ends with its context. It lives as long as one copy does.
