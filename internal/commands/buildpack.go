@@ -6,11 +6,11 @@ func newBuildpack(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "buildpack",
 		Aliases: []string{"buildpacks"},
-		Short:   "Package and inspect buildpacks",
+		Short:   "Package, inspect and compare buildpacks",
 		Args:    cobra.ArbitraryArgs,
 		RunE:    group,
 	}
-	cmd.AddCommand(newPackage(s, buildpackModule), newInspect(s, buildpackModule))
+	cmd.AddCommand(newPackage(s, buildpackModule), newInspect(s, buildpackModule), newPackageDiff(s, buildpackModule), newPackageVerify(s, buildpackModule))
 	return cmd
 }
 
@@ -18,11 +18,11 @@ func newExtension(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "extension",
 		Aliases: []string{"extensions"},
-		Short:   "Package and inspect extensions",
+		Short:   "Package, inspect and compare extensions",
 		Args:    cobra.ArbitraryArgs,
 		RunE:    group,
 	}
-	cmd.AddCommand(newPackage(s, extensionModule), newInspect(s, extensionModule))
+	cmd.AddCommand(newPackage(s, extensionModule), newInspect(s, extensionModule), newPackageDiff(s, extensionModule), newPackageVerify(s, extensionModule))
 	return cmd
 }
 

@@ -170,10 +170,16 @@ func (i inspection) choose(found []platform.Platform, want platform.List) (int, 
 	return at[0], nil
 }
 
-// filtered are the places of the platforms that --platform asks for, each of
-// which has to be there. A platform that is there as it is named is meant alone,
-// and not together with those that say more (an os.version).
+// filtered are the places of the platforms that --platform asks for.
 func (i inspection) filtered(found []platform.Platform, want platform.List) ([]int, error) {
+	return matching("inspecting '"+i.given+"'", found, want)
+}
+
+// matching are the places of the platforms that --platform asks for, each of
+// which has to be there. A platform that is there as it is named is meant alone,
+// and not together with those that say more (an os.version). doing is what is
+// being done, for the error.
+func matching(doing string, found []platform.Platform, want platform.List) ([]int, error) {
 	chosen := make([]bool, len(found))
 	for _, f := range want.Filters {
 		exact := f.Glob == "" && slices.Contains(found, f.Platform)
@@ -184,7 +190,7 @@ func (i inspection) filtered(found []platform.Platform, want platform.List) ([]i
 			}
 		}
 		if !matched {
-			return nil, fault.Hint(fault.New(fault.NotFound, "inspecting '%s': no image for '%s' (platforms found: %s)", i.given, f, platformNames(found)),
+			return nil, fault.Hint(fault.New(fault.NotFound, "%s: no image for '%s' (platforms found: %s)", doing, f, platformNames(found)),
 				"choose one of them with --platform")
 		}
 	}

@@ -29,33 +29,39 @@ type packageFlags struct {
 }
 
 func (f *packageFlags) register(cmd *cobra.Command, m module) {
+	f.registerContent(cmd, m)
+	fl := cmd.Flags()
+	fl.StringVarP(&f.format, "format", "f", "", "`kind` of result, image or file: an image in a registry or the daemon, or .cnb files")
+	fl.BoolVar(&f.publish, "publish", false, "publish to the registry that NAME names, instead of the daemon")
+	fl.StringSliceVar(&f.tags, "tag", nil, "further `name` for the result: a tag of NAME's repository or layout, or a full name (repeatable)")
+	fl.BoolVar(&f.append, "append", false, "keep what is under the tag already and put these platforms in, also while other jobs do the same")
+	f.appendFlags.register(fl)
+	fl.BoolVar(&f.suffix, "append-image-name-suffix", false, "also tag each platform's image with NAME's tag and -os-arch[-variant]")
+	fl.BoolVar(&f.singleFile, "single-file", false, "with --format file: one .cnb for all platforms")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "do everything but write; print the digests that the real run gives")
+	fl.StringVar(&f.metadataFile, "metadata-file", "", "write a JSON `file` that says what was made and what happened to each blob")
+	fl.StringVar(&f.digestFile, "digestfile", "", "write the digest to `file`")
+	fl.StringVar(&f.lintArg, "lint", lintWarn, "`mode` of the checks before anything is written: off, warn or strict (findings exit 6)")
+	fl.StringVar(&f.lifecycleAPIs, "lifecycle-apis", "", "Buildpack API `range` of the lifecycle to lint against, OLDEST-NEWEST or NEWEST, as in 0.7-0.12")
+	fl.BoolVar(&f.insecure, "insecure", false, "NAME's registry may use plain HTTP or an unverified certificate")
+}
+
+// registerContent registers the flags that decide the package's bytes.
+func (f *packageFlags) registerContent(cmd *cobra.Command, m module) {
 	fl := cmd.Flags()
 	fl.StringVarP(&f.path, "path", "p", "", "`folder` or archive (.tgz, .tar, file://, http(s)://) of the "+m.word)
 	fl.StringVarP(&f.config, "config", "c", "", "package.toml `file`; its relative paths start at its own folder")
-	fl.StringVarP(&f.format, "format", "f", "", "`kind` of result, image or file: an image in a registry or the daemon, or .cnb files")
-	fl.BoolVar(&f.publish, "publish", false, "publish to the registry that NAME names, instead of the daemon")
 	fl.StringArrayVar(&f.platforms, "platform", nil, "`platform` to build for, os/arch[/variant][:osversion], local or all (repeatable; default: the [[targets]])")
 	fl.StringSliceVarP(&f.targets, "target", "t", nil, "`target` to build for, os/arch[/variant][:distro@version[;distro@version]] (repeatable)")
 	fl.StringToStringVarP(&f.labels, "label", "l", nil, "label of each image, `name=value` (repeatable, or separated by commas)")
 	fl.Lookup("label").DefValue = ""
 	fl.StringArrayVar(&f.annotations, "annotation", nil, "annotation of each image's manifest and index entry, `name=value` (repeatable)")
 	fl.StringArrayVar(&f.indexAnnotations, "index-annotation", nil, "annotation of the index, `name=value` (repeatable)")
-	fl.StringSliceVar(&f.tags, "tag", nil, "further `name` for the result: a tag of NAME's repository or layout, or a full name (repeatable)")
-	fl.BoolVar(&f.append, "append", false, "keep what is under the tag already and put these platforms in, also while other jobs do the same")
-	f.appendFlags.register(fl)
-	fl.BoolVar(&f.suffix, "append-image-name-suffix", false, "also tag each platform's image with NAME's tag and -os-arch[-variant]")
 	fl.StringArrayVar(&f.shared, "shared", nil, "`glob` of files of the root that every platform's folder gets (repeatable)")
 	fl.StringVar(&f.pullPolicy, "pull-policy", "", "`policy` for dependencies that are images: always from the registry, if-not-present in the daemon, never (docker-daemon: ones, and without --publish all)")
 	fl.StringVarP(&f.buildpackRegistry, "buildpack-registry", "r", "", "CNB `registry` for urn:cnb:registry: dependencies: a name of pack's configuration, a git URL or a folder")
 	fl.BoolVar(&f.flatten, "flatten", false, "put all modules into one layer")
 	fl.StringSliceVarP(&f.flattenExclude, "flatten-exclude", "e", nil, "`id@version` of a module that keeps its own layer (repeatable)")
-	fl.BoolVar(&f.singleFile, "single-file", false, "with --format file: one .cnb for all platforms")
-	fl.BoolVar(&f.dryRun, "dry-run", false, "do everything but write; print the digests that the real run gives")
-	fl.StringVar(&f.metadataFile, "metadata-file", "", "write a JSON `file` that says what was made and what happened to each blob")
-	fl.StringVar(&f.digestFile, "digestfile", "", "write the digest to `file`")
-	fl.StringVar(&f.lintArg, "lint", "warn", "`mode` of the checks before anything is written: off, warn or strict (findings exit 6)")
-	fl.StringVar(&f.lifecycleAPIs, "lifecycle-apis", "", "Buildpack API `range` of the lifecycle to lint against, OLDEST-NEWEST or NEWEST, as in 0.7-0.12")
-	fl.BoolVar(&f.insecure, "insecure", false, "NAME's registry may use plain HTTP or an unverified certificate")
 }
 
 // lintModes are the values of --lint.
