@@ -119,7 +119,7 @@ func lines(r compare.Result) []string {
 	}
 	for _, f := range r.Files {
 		a, b := f.Texts()
-		out = append(out, fmt.Sprintf("%s %s %s: %.8s, %.8s", f.Module, f.Path, f.How, a, b))
+		out = append(out, fmt.Sprintf("%s %s %s: %.7s, %.7s", f.Module, f.Path, f.How, a, b))
 	}
 	return out
 }
@@ -146,7 +146,7 @@ func TestFiles(t *testing.T) {
 			"a@1 bin/build content: 5 bytes, 6 bytes",
 			"a@1 lib/gone removed: 4 bytes, ",
 			"a@1 lib/kind kind: 4 bytes, symlink",
-			"a@1 lib/link link: symlink , symlink ",
+			"a@1 lib/link link: symlink, symlink",
 			"a@1 lib/mode mode: 0644, 0755",
 			"a@1 lib/new added: , 3 bytes",
 		}
@@ -170,11 +170,11 @@ func TestModules(t *testing.T) {
 	b := pack(t, buildpack.Options{}, "linux/amd64", main("x@2", "z@1"), module(t, "x", "2", map[string]string{"f": "2"}), module(t, "z", "1", nil))
 	want := []string{
 		"m@1 order", "x@1 module", "x@2 module", "y@1 module", "z@1 module", "m@1 layer",
-		"m@1 buildpack.toml content: 136 byte, 136 byte",
-		"x@1 → x@2 buildpack.toml content: 48 bytes, 48 bytes",
-		"x@1 → x@2 f content: 1 bytes , 1 bytes ",
-		"y@1 buildpack.toml removed: 48 bytes, ",
-		"z@1 buildpack.toml added: , 48 bytes",
+		"m@1 buildpack.toml content: 136 byt, 136 byt",
+		"x@1 → x@2 buildpack.toml content: 48 byte, 48 byte",
+		"x@1 → x@2 f content: 1 bytes, 1 bytes",
+		"y@1 buildpack.toml removed: 48 byte, ",
+		"z@1 buildpack.toml added: , 48 byte",
 	}
 	if diff := cmp.Diff(want, lines(images(t, a, b, true))); diff != "" {
 		t.Error(diff)
