@@ -23,6 +23,7 @@ type input struct {
 	configDir  string
 	descriptor buildpack.Descriptor
 	targets    []platform.Target
+	alike      []platform.Target // of the file, the same as an earlier one
 }
 
 // load reads the configuration, the tree and its descriptor, and plans what
@@ -109,13 +110,16 @@ func (p *packaging) targets() ([]platform.Target, error) {
 	if p.input.descriptor.IsComposite() {
 		declared, file = p.input.config.Targets, "package.toml"
 	}
-	fromFile := buildpack.Targets(declared)
+	expanded := buildpack.Expand(declared)
+	fromFile := buildpack.Dedupe(expanded)
+	p.input.alike = buildpack.Alike(expanded)
 	asked, err := p.flags.wanted(fromFile)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case len(asked) > 0:
+		p.input.alike = nil
 		return asked, nil
 	case len(fromFile) > 0:
 		return fromFile, nil
@@ -128,8 +132,9 @@ func (p *packaging) targets() ([]platform.Target, error) {
 	return []platform.Target{target}, nil
 }
 
-// wanted are the targets of --platform and --target, in their order. A platform
-// takes the path that the file's target of the same platform names.
+// wanted are the targets of --platform and --target, in an order that is not
+// that of the flags, each once. A platform takes the path that the file's target
+// of the same platform names.
 func (f *packageFlags) wanted(declared []platform.Target) ([]platform.Target, error) {
 	list, err := platform.ParseList(f.platforms, platform.Local())
 	if err != nil {
@@ -156,7 +161,7 @@ func (f *packageFlags) wanted(declared []platform.Target) ([]platform.Target, er
 		}
 		out = append(out, more...)
 	}
-	out = buildpack.Dedupe(out)
+	out = buildpack.InOrder(buildpack.Dedupe(out), declared)
 	for i := range out {
 		for _, d := range declared {
 			if out[i].Path == "" && d.Path != "" && d.Platform == out[i].Platform {

@@ -48,6 +48,7 @@ func (p *packaging) findings(ctx context.Context, builds []buildpack.PlatformBui
 	if err != nil {
 		return nil, err
 	}
+	out = append(lint.Alike(p.input.alike), out...)
 	for _, plan := range p.found.Plans {
 		found, err := lint.Plan(ctx, plan)
 		if err != nil {

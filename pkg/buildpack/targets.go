@@ -1,6 +1,7 @@
 package buildpack
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -17,27 +18,56 @@ const defaultOS = "linux"
 // Targets are the platforms that [[targets]] ask for, in their order: one for
 // each distribution and version, normalised, each once. An absent os is linux
 // (as pack has it); an absent architecture stays empty, which means any.
-func Targets(targets []Target) []platform.Target {
+func Targets(targets []Target) []platform.Target { return Dedupe(Expand(targets)) }
+
+// Expand is Targets with those that are there more than once.
+func Expand(targets []Target) []platform.Target {
 	var out []platform.Target
 	for _, t := range targets {
-		for _, target := range t.expand() {
-			if !slices.ContainsFunc(out, func(have platform.Target) bool { return sameTarget(have, target) }) {
-				out = append(out, target)
-			}
-		}
+		out = append(out, t.expand()...)
 	}
 	return out
 }
 
 // Dedupe normalises targets and keeps the first of those that are alike.
 func Dedupe(targets []platform.Target) []platform.Target {
-	var out []platform.Target
+	out, _ := splitAlike(targets)
+	return out
+}
+
+// Alike are the targets that Dedupe leaves out: those that stand for a platform
+// and a distribution that an earlier one stands for.
+func Alike(targets []platform.Target) []platform.Target {
+	_, out := splitAlike(targets)
+	return out
+}
+
+func splitAlike(targets []platform.Target) (first, again []platform.Target) {
 	for _, t := range targets {
 		t.Platform = t.Platform.Normalize()
-		if !slices.ContainsFunc(out, func(have platform.Target) bool { return sameTarget(have, t) }) {
-			out = append(out, t)
+		if slices.ContainsFunc(first, func(have platform.Target) bool { return sameTarget(have, t) }) {
+			again = append(again, t)
+			continue
 		}
+		first = append(first, t)
 	}
+	return first, again
+}
+
+// InOrder sorts targets, so that their order does not depend on how they were
+// asked for: those that the file declares first, in its order, then the others
+// by their names.
+func InOrder(targets, declared []platform.Target) []platform.Target {
+	place := func(t platform.Target) int {
+		if i := slices.IndexFunc(declared, func(d platform.Target) bool { return sameTarget(d, t) }); i >= 0 {
+			return i
+		}
+		return len(declared)
+	}
+	out := slices.Clone(targets)
+	slices.SortStableFunc(out, func(a, b platform.Target) int {
+		return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a.String(), b.String()))
+	})
 	return out
 }
 

@@ -132,6 +132,16 @@ func unknownKeys(d buildpack.Descriptor) []Finding {
 	return out
 }
 
+// Alike gives a finding for each of the targets that buildpack.Alike gives.
+func Alike(again []platform.Target) []Finding {
+	var out []Finding
+	for _, t := range again {
+		out = append(out, Finding{Rule: RuleSamePlatform, Platform: t.String(),
+			Message: "it is named more than once: one image is made for it"})
+	}
+	return out
+}
+
 // samePlatforms finds targets whose images an index cannot tell apart.
 func samePlatforms(items []buildpack.PlanItem) []Finding {
 	var out []Finding
