@@ -78,6 +78,10 @@ type jobReport struct {
 		Platform string  `json:"platform"`
 		Manifest v1.Hash `json:"manifest"`
 	} `json:"images"`
+	Append struct {
+		Rounds int `json:"rounds"`
+		Writes int `json:"writes"`
+	} `json:"append"`
 }
 
 // held are the images of a report by platform.
@@ -92,11 +96,11 @@ func (r jobReport) held() map[string]v1.Hash {
 // command is the program with an environment of its own, as on a machine of its own.
 func command(ctx context.Context, home string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CACHE_HOME="+home, "XDG_DATA_HOME="+home, "DOCKER_CONFIG="+home)
+	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CACHE_HOME="+home, "XDG_DATA_HOME="+home, "DOCKER_CONFIG="+home, "TMPDIR="+home)
 	return cmd
 }
 
-// start starts a process that appends; wait ends it.
+// startJob starts a process that appends; wait ends it.
 func startJob(t *testing.T, source, to, platform string, round int) *job {
 	t.Helper()
 	j := &job{platform: platform}
@@ -212,6 +216,7 @@ func TestAppendProcesses(t *testing.T) {
 			delayed(r, nil)
 			n, source := scaleOf(), anyBuildpack(t)
 			platforms, tag := jobPlatforms(n.processes), r.Host()+"/acme/any:1.0"
+			most, writes := 0, 0
 			for round := range n.rounds {
 				jobs := runJobs(t, source, tag, platforms, round, nil)
 				now := held(t, remoteIndex(t, tag))
@@ -219,6 +224,7 @@ func TestAppendProcesses(t *testing.T) {
 					if j.err != nil {
 						t.Fatalf("round %d, %s: %v\n%s", round, j.platform, j.err, j.stderr)
 					}
+					most, writes = max(most, j.out.Append.Rounds), writes+j.out.Append.Writes
 					said := j.out.held()
 					if said[j.platform] != now[j.platform] {
 						t.Errorf("round %d: the tag holds %s for %s, which appended %s", round, now[j.platform], j.platform, said[j.platform])
@@ -231,6 +237,7 @@ func TestAppendProcesses(t *testing.T) {
 					t.Fatalf("round %d: the tag holds %d platforms, want %d", round, len(now), len(platforms))
 				}
 			}
+			t.Logf("%d processes, %d times: nothing lost; at most %d rounds each, %d writes of the tag in all", n.processes, n.rounds, most, writes)
 		})
 	}
 }
