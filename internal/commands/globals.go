@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/pflag"
 
@@ -12,7 +13,9 @@ import (
 )
 
 // hostPort is HOST[:PORT]: a name, an IPv4 address, or an IPv6 address in brackets.
-var hostPort = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
+var hostPort = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
+})
 
 // globals are the flags that every command has.
 type globals struct {
@@ -57,7 +60,7 @@ func (g *globals) check(formats []string) error {
 		return fault.New(fault.Usage, "reading the flags: '--no-color' and '--force-color' exclude each other")
 	}
 	for _, h := range g.insecure {
-		if !hostPort.MatchString(h) {
+		if !hostPort().MatchString(h) {
 			return fault.New(fault.Usage, "reading flag '--insecure-registry': '%s' is no host[:port]", h)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/BurntSushi/toml"
 
@@ -33,7 +34,7 @@ func decode(name string, raw []byte, into any) (*document, error) {
 }
 
 // The decoder's type errors are plain text that begins so.
-var typeError = regexp.MustCompile(`^toml: line (\d+) \(last key "(.*)"\): (?s:(.*))$`)
+var typeError = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^toml: line (\d+) \(last key "(.*)"\): (?s:(.*))$`) })
 
 func (d *document) decodeError(err error) error {
 	var parse toml.ParseError
@@ -44,7 +45,7 @@ func (d *document) decodeError(err error) error {
 		}
 		return d.wrap(parse.Position.Line, errors.New(message))
 	}
-	if m := typeError.FindStringSubmatch(err.Error()); m != nil {
+	if m := typeError().FindStringSubmatch(err.Error()); m != nil {
 		line, _ := strconv.Atoi(m[1])
 		key := strings.ReplaceAll(m[2], `\"`, `"`)
 		return d.wrap(line, fmt.Errorf("key '%s': %s", key, m[3]))
@@ -99,10 +100,10 @@ func parentSeen(key toml.Key, seen map[string]bool) bool {
 // are counted: targets[1].arch.
 type lines map[string]int
 
-var arrayIndex = regexp.MustCompile(`\[\d+\]`)
+var arrayIndex = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\[\d+\]`) })
 
 // plainKey is the key without the indexes of array elements.
-func plainKey(key string) string { return arrayIndex.ReplaceAllString(key, "") }
+func plainKey(key string) string { return arrayIndex().ReplaceAllString(key, "") }
 
 // find is the line of a key, else of the nearest table around it, else 0.
 func (l lines) find(key string) int {
@@ -110,7 +111,7 @@ func (l lines) find(key string) int {
 		if n, ok := l[key]; ok {
 			return n
 		}
-		plain := arrayIndex.FindStringIndex(key)
+		plain := arrayIndex().FindStringIndex(key)
 		if n, ok := l[plainKey(key)]; ok && plain == nil {
 			return n
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -114,11 +115,11 @@ func (d *document) unknownKeys(kind string) []UnknownKey {
 
 func within(key, table string) bool { return key == table || strings.HasPrefix(key, table+".") }
 
-var apiVersion = regexp.MustCompile(`^v?(\d+)\.?(\d*)$`)
+var apiVersion = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^v?(\d+)\.?(\d*)$`) })
 
 // parseAPI gives major.minor. The grammar is the lifecycle's.
 func parseAPI(s string) (string, error) {
-	m := apiVersion.FindStringSubmatch(s)
+	m := apiVersion().FindStringSubmatch(s)
 	if m == nil {
 		return "", fmt.Errorf("invalid api version '%s': could not parse '%s' as version", s, s)
 	}

@@ -3,6 +3,7 @@ package dependency
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/multipack/multipack/internal/fault"
 )
@@ -24,16 +25,23 @@ func (i ID) String() string {
 
 // semantic is what pack takes for an id without "urn:" before it: an image name
 // has a tag or a registry, which this has not.
-var semantic = regexp.MustCompile(`^[a-z0-9\-.]+/[a-z0-9\-.]+(?:@(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)` +
-	`(?:-(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*)?` +
-	`(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?)?$`)
+var semantic = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9\-.]+/[a-z0-9\-.]+(?:@(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)` +
+		`(?:-(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*)?` +
+		`(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?)?$`)
+})
 
-var idPattern = regexp.MustCompile(`^([a-z0-9\-.]{1,253})/([a-z0-9\-.]{1,253})(?:@([^@/\s]+))?$`)
+var idPattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([a-z0-9\-.]+)/([a-z0-9\-.]+)(?:@([^@/\s]+))?$`)
+})
+
+// longestPart is how many characters a namespace and a name may have.
+const longestPart = 253
 
 // ParseID reads ns/name[@version] of a CNB registry. Every error is a fault.Usage.
 func ParseID(s string) (ID, error) {
-	m := idPattern.FindStringSubmatch(s)
-	if m == nil || strings.Trim(m[1], ".") == "" || strings.Trim(m[2], ".") == "" {
+	m := idPattern().FindStringSubmatch(s)
+	if m == nil || len(m[1]) > longestPart || len(m[2]) > longestPart || strings.Trim(m[1], ".") == "" || strings.Trim(m[2], ".") == "" {
 		return ID{}, fault.New(fault.Usage, "it is no id of a CNB registry (namespace/name, or namespace/name@version)")
 	}
 	return ID{Namespace: m[1], Name: m[2], Version: m[3]}, nil

@@ -153,7 +153,7 @@ func (p parser) naked(s string) (Locator, error) {
 		return Locator{}, fault.Hint(fault.New(fault.NotFound, "there is no '%s'", within(p.dir, s)),
 			"relative paths start at the folder of the file that names them")
 	}
-	if semantic.MatchString(s) {
+	if semantic().MatchString(s) {
 		id, err := ParseID(s)
 		return Locator{Kind: Registry, ID: id}, err
 	}

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/BurntSushi/toml"
 
@@ -83,9 +84,9 @@ func openAt(ctx context.Context, name, place string, o IndexOptions) (*Index, er
 }
 
 // scp is git's short form of an ssh URL: [user@]host:path.
-var scp = regexp.MustCompile(`^[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[^:]+$`)
+var scp = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[^:]+$`) })
 
-func isGitURL(s string) bool { return strings.Contains(s, "://") || scp.MatchString(s) }
+func isGitURL(s string) bool { return strings.Contains(s, "://") || scp().MatchString(s) }
 
 // isBare reports whether the folder is a git repository without a work tree.
 func isBare(dir string) bool {

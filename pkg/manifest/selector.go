@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -13,7 +14,7 @@ import (
 	"github.com/multipack/multipack/pkg/reference"
 )
 
-var prefixPattern = regexp.MustCompile(`^(sha256:)?[0-9a-f]{8,64}$`)
+var prefixPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(sha256:)?[0-9a-f]{8,64}$`) })
 
 // listed is how many entries a message names.
 const listed = 20
@@ -43,7 +44,7 @@ func ParseSelector(s string) (Selector, error) {
 	} else if strings.HasPrefix(s, "{") {
 		return Selector{}, err
 	}
-	if prefixPattern.MatchString(s) {
+	if prefixPattern().MatchString(s) {
 		sel.prefix = strings.TrimPrefix(s, "sha256:")
 		if strings.HasPrefix(s, "sha256:") {
 			return sel, nil

@@ -51,7 +51,7 @@ func ParseWanted(values []string, local platform.Platform) (Wanted, error) {
 			if e.selector, invalid = ParseSelector(part); invalid != nil {
 				return Wanted{}, err
 			}
-			if prefixPattern.MatchString(part) {
+			if prefixPattern().MatchString(part) {
 				e.strict = nil
 			}
 			w.entries = append(w.entries, e)

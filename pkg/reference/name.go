@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -14,11 +15,17 @@ import (
 // (<name>, <tag>) with Docker's registry part in front. go-containerregistry
 // checks the character set only and would take "..", "a//b" and "-x".
 var (
-	pathComponent = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*$`)
-	tagPattern    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
-	digestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
-	hostPattern   = regexp.MustCompile(`^(([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])(\.([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]))*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
+	pathComponent = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*$`) })
+	tagPattern    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`) })
+	digestPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^sha256:[0-9a-f]{64}$`) })
+	hostPattern   = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])(\.([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]))*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
+	})
 )
+
+// longestTag is how many characters a tag may have. Counted repeats are slow to
+// compile, which would be paid in every start.
+const longestTag = 128
 
 // ParseListName reads the name of a list in the local store: an image name
 // with a tag ("latest" where none is written) and without a digest. The result
@@ -52,13 +59,13 @@ func parseName(s string) (ref name.Reference, tag, digest string, err error) {
 	rest := s
 	if i := strings.IndexByte(rest, '@'); i >= 0 {
 		rest, digest = rest[:i], rest[i+1:]
-		if !digestPattern.MatchString(digest) {
+		if !digestPattern().MatchString(digest) {
 			return nil, "", "", fmt.Errorf("'%s' is no digest: one is 'sha256:' and 64 hexadecimal digits", digest)
 		}
 	}
 	if i := strings.LastIndexByte(rest, ':'); i > strings.LastIndexByte(rest, '/') && !strings.HasSuffix(rest, "]") {
 		rest, tag = rest[:i], rest[i+1:]
-		if !tagPattern.MatchString(tag) {
+		if len(tag) > longestTag || !tagPattern().MatchString(tag) {
 			return nil, "", "", fmt.Errorf("'%s' is no tag", tag)
 		}
 	}
@@ -91,16 +98,16 @@ func checkRepository(repo string) error {
 	}
 	path := repo
 	if first, more, ok := strings.Cut(repo, "/"); ok && (first == "localhost" || strings.ContainsAny(first, ".:")) {
-		if !hostPattern.MatchString(first) {
+		if !hostPattern().MatchString(first) {
 			return fmt.Errorf("'%s' is no registry host", first)
 		}
 		path = more
 	}
 	for part := range strings.SplitSeq(path, "/") {
-		if pathComponent.MatchString(part) {
+		if pathComponent().MatchString(part) {
 			continue
 		}
-		if lower := strings.ToLower(part); lower != part && pathComponent.MatchString(lower) {
+		if lower := strings.ToLower(part); lower != part && pathComponent().MatchString(lower) {
 			return fmt.Errorf("a repository is lower case, did you mean '%s'?", repo[:len(repo)-len(path)]+strings.ToLower(path))
 		}
 		if part == "" {

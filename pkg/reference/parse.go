@@ -231,7 +231,7 @@ func cutDigest(s string) (rest, digest string, err error) {
 		return s, "", nil
 	}
 	after := s[i+1:]
-	if digestPattern.MatchString(after) {
+	if digestPattern().MatchString(after) {
 		return s[:i], after, nil
 	}
 	if strings.HasPrefix(after, "sha256") || strings.HasPrefix(after, "sha512") {

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -106,8 +107,10 @@ func oneLine(s string) string {
 // Docker Hub ("already exists", "immutable"), Harbor ("configured as immutable"),
 // Quay, ACR ("locked"), GitLab ("immutable"), Artifactory ("permissions to
 // overwrite", "delete/overwrite").
-var immutable = regexp.MustCompile(`(?i)immutable|already exists|not be overwritten|cannot overwrite|` +
-	`permissions? to (delete|overwrite)|delete/overwrite|(tag|manifest|image) is locked|TAG_LOCKED`)
+var immutable = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)immutable|already exists|not be overwritten|cannot overwrite|` +
+		`permissions? to (delete|overwrite)|delete/overwrite|(tag|manifest|image) is locked|TAG_LOCKED`)
+})
 
 // conflict reports whether e refuses to change a tag that is immutable.
 func (e *answerError) conflict() bool {
@@ -115,7 +118,7 @@ func (e *answerError) conflict() bool {
 	case http.StatusConflict, http.StatusPreconditionFailed:
 		return true
 	case http.StatusBadRequest, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusUnprocessableEntity:
-		return immutable.MatchString(e.code + " " + e.text)
+		return immutable().MatchString(e.code + " " + e.text)
 	}
 	return false
 }

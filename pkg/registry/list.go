@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -26,7 +27,7 @@ const (
 )
 
 // nextPage finds the link to the next page, RFC 8288.
-var nextPage = regexp.MustCompile(`<([^>]*)>\s*;[^,]*\brel="?next\b`)
+var nextPage = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`<([^>]*)>\s*;[^,]*\brel="?next\b`) })
 
 // Tags lists repo's tags after last, in the order of the registry, all pages;
 // last is "" for all tags. A repository that does not exist is fault.NotFound.
@@ -74,7 +75,7 @@ func (c *Client) pages(ctx context.Context, repo name.Repository, path string, q
 		if err := page(raw); err != nil {
 			return err
 		}
-		link := nextPage.FindStringSubmatch(strings.Join(resp.Header.Values("Link"), ", "))
+		link := nextPage().FindStringSubmatch(strings.Join(resp.Header.Values("Link"), ", "))
 		if link == nil {
 			return nil
 		}
