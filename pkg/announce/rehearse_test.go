@@ -66,9 +66,9 @@ func TestRehearse(t *testing.T) {
 				t.Errorf("%s: the rehearsal wrote: %s", name, op)
 			}
 		}
-		real := appendTo(t, r, requests[name])
-		if string(dry.Raw) != string(real.Raw) || dry.Writes != real.Writes || !slices.Equal(dry.Announced, real.Announced) || !slices.Equal(dry.Notes, real.Notes) {
-			t.Errorf("%s: rehearsed\n%s %v\nreal\n%s %v", name, dry.Raw, dry, real.Raw, real)
+		done := appendTo(t, r, requests[name])
+		if string(dry.Raw) != string(done.Raw) || dry.Writes != done.Writes || !slices.Equal(dry.Announced, done.Announced) || !slices.Equal(dry.Notes, done.Notes) {
+			t.Errorf("%s: rehearsed\n%s %v\nreal\n%s %v", name, dry.Raw, dry, done.Raw, done)
 		}
 	}
 }

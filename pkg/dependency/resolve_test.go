@@ -351,11 +351,11 @@ func TestArchitecturesThatAreNotSaid(t *testing.T) {
 	dir := l.component(t, "acme/a", "1.0.0", both...)
 	l.put(t, l.packaged(t, dir, both, buildpack.Options{}), publish.CNB{Single: true}, filepath.Join(l.dir, "two.cnb"))
 	l.put(t, l.packaged(t, dir, both[:1], buildpack.Options{}), publish.CNB{Single: true}, filepath.Join(l.dir, "one.cnb"))
-	any := []platform.Target{buildpack.DefaultTarget("")}
-	if _, err := l.resolve(t, l.resolver(), any, "one.cnb"); err != nil {
+	unsaid := []platform.Target{buildpack.DefaultTarget("")}
+	if _, err := l.resolve(t, l.resolver(), unsaid, "one.cnb"); err != nil {
 		t.Error(err)
 	}
-	_, err = l.resolve(t, l.resolver(), any, "two.cnb")
+	_, err = l.resolve(t, l.resolver(), unsaid, "two.cnb")
 	if !fault.Is(err, fault.NotFound) || !strings.Contains(fault.HintOf(err), "--platform linux/amd64,linux/arm64") {
 		t.Errorf("got %v (%s)", err, fault.HintOf(err))
 	}
