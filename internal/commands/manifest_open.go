@@ -52,7 +52,7 @@ func (s *session) findBy(ctx context.Context, given string, open func(context.Co
 	if ref.Kind == reference.Registry && !strings.HasPrefix(given, dockerScheme) && ref.Digest == "" {
 		err = fmt.Errorf("looking for '%s', which is no list in the local store: %w", given, err)
 	}
-	if fault.Is(err, fault.NotFound) {
+	if ref.Kind == reference.Registry && fault.Is(err, fault.NotFound) { // a path is no misspelt list
 		err = fault.Hint(err, "'multipack manifest ls' shows the lists there are")
 	}
 	return found{}, err
