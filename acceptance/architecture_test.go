@@ -40,6 +40,7 @@ var rooms = map[string][]string{
 	"pkg/manifest/gather":  {"internal/fault", "pkg/manifest", "pkg/manifest/local", "pkg/manifest/store", "pkg/platform", "pkg/reference", "pkg/source"},
 	"pkg/source":           {"internal/fault", "internal/daemon", "internal/fsx", "pkg/manifest", "pkg/ocilayout", "pkg/platform", "pkg/reference", "pkg/registry"},
 	"pkg/publish":          {"internal/fault", "internal/daemon", "internal/fsx", "internal/verified", "pkg/manifest", "pkg/ocilayout", "pkg/platform", "pkg/reference", "pkg/registry"},
+	"pkg/dependency":       {"internal/fault", "internal/fsx", "pkg/buildpack", "pkg/platform", "pkg/reference", "pkg/source", "pkg/tree"},
 	"pkg/announce":         {"internal/fault", "pkg/manifest", "pkg/platform", "pkg/registry"},
 }
 
