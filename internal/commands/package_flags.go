@@ -78,8 +78,6 @@ func (f *packageFlags) check() error {
 		return flagFault("'--path' and '--config' exclude each other: package.toml names the folder itself")
 	case f.format != "" && f.format != "image" && f.format != "file":
 		return flagFault("'--format' is 'image' or 'file', not '%s'", f.format)
-	case f.singleFile && f.format != "file":
-		return fault.Hint(flagFault("'--single-file' is about files"), "add '--format file'")
 	case len(f.flattenExclude) > 0 && !f.flatten:
 		return fault.Hint(flagFault("'--flatten-exclude' is about flattening"), "add '--flatten'")
 	case f.lintArg != lintOff && f.lintArg != lintWarn && f.lintArg != lintStrict:
