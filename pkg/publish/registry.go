@@ -91,6 +91,8 @@ type push struct {
 	repo  name.Repository
 	tags  []name.Tag
 	child []childTag
+	// listed are the entries of the index that the destination has now.
+	listed map[v1.Hash]bool
 	// hold is set where the root goes up under its only tag, in Commit.
 	hold bool
 	// dry is set where nothing will be written that could tell more than a

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -13,18 +14,66 @@ import (
 	"github.com/multipack/multipack/pkg/registry"
 )
 
-// has asks whether the repository holds n.
+// has finds out whether the repository holds n. Where this run has seen it there
+// already, or the index that the tag has now lists it, that costs no request.
 func (p *push) has(ctx context.Context, n *node) (bool, error) {
-	_, err := p.Client.Head(ctx, p.repo.Digest(n.desc.Digest.String()))
+	d := p.repo.Digest(n.desc.Digest.String())
+	var err error
+	if !p.listed[n.desc.Digest] && !p.Client.Knows(d) {
+		_, err = p.Client.Head(ctx, d)
+	}
 	switch {
 	case err == nil:
 		n.there, n.action = !p.Mend, Exists
 		p.Observe.tell(Event{Kind: "exists", Ref: p.name(), Descriptor: n.desc})
 		return n.there, nil
 	case p.unknowable(err):
+		if n == p.tree.root && !p.Mend {
+			p.listed = p.current(ctx, n)
+		}
 		return false, nil
 	}
 	return false, err
+}
+
+// fewChildren is how many children are rather asked for one by one.
+const fewChildren = 3
+
+// current are the entries of the index that the destination's tag has now: a
+// large index that changes a little costs one request to read and not one for
+// each of its children. Where it cannot be read nothing is known of them.
+func (p *push) current(ctx context.Context, root *node) map[v1.Hash]bool {
+	idx, ok := root.artifact.(v1.ImageIndex)
+	if !ok || len(p.tags) == 0 {
+		return nil
+	}
+	next, err := idx.IndexManifest()
+	if err != nil {
+		return nil // who goes through the children tells why
+	}
+	unknown := 0
+	for _, d := range next.Manifests {
+		if !p.Client.Knows(p.repo.Digest(d.Digest.String())) {
+			unknown++
+		}
+	}
+	if unknown <= fewChildren {
+		return nil
+	}
+	tag := p.tags[len(p.tags)-1]
+	m, err := p.Client.Manifest(ctx, tag)
+	if err != nil || !m.MediaType.IsIndex() {
+		return nil
+	}
+	have, err := v1.ParseIndexManifest(bytes.NewReader(m.Raw))
+	if err != nil {
+		return nil
+	}
+	listed := map[v1.Hash]bool{}
+	for _, d := range have.Manifests {
+		listed[d.Digest] = true
+	}
+	return listed
 }
 
 // manifest writes n by digest, the root only where Commit does not.

@@ -86,6 +86,8 @@ type Client struct {
 	sessions sessions
 	uploads  flight[Outcome]
 	known    knownBlobs
+	// manifests are those that were seen in a repository.
+	manifests knownManifests
 	// unmounted are pairs of repositories between which mounting failed before.
 	unmounted pairs
 }

@@ -166,6 +166,7 @@ func (c *Client) delete(ctx context.Context, ref name.Reference) error {
 	if err != nil {
 		return err
 	}
+	defer c.manifests.forget(repo)
 	resp, err := s.send(ctx, call{method: http.MethodDelete, path: manifestPath(ref), manner: manner{write: true}})
 	if err != nil {
 		return err

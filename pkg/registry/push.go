@@ -319,7 +319,15 @@ func (c *Client) putManifest(ctx context.Context, ref name.Reference, raw []byte
 		return err
 	}
 	defer drain(resp)
-	return expect(resp, http.StatusCreated, http.StatusOK, http.StatusAccepted, http.StatusNoContent)
+	if err := expect(resp, http.StatusCreated, http.StatusOK, http.StatusAccepted, http.StatusNoContent); err != nil {
+		return err
+	}
+	if d, ok := ref.(name.Digest); ok {
+		c.manifests.add(d)
+	} else if h, _, err := v1.SHA256(bytes.NewReader(raw)); err == nil {
+		c.manifests.add(ref.Context().Digest(h.String()))
+	}
+	return nil
 }
 
 // holds reports whether ref names raw already: an earlier try may have got

@@ -85,6 +85,9 @@ func (c *Client) manifest(ctx context.Context, ref name.Reference) (Manifest, er
 	}
 	for try := 0; ; try++ {
 		m, err := s.manifest(ctx, ref)
+		if err == nil {
+			c.manifests.add(ref.Context().Digest(m.Digest.String()))
+		}
 		if _, cut := errors.AsType[*cutError](err); !cut || try >= c.retries || ctx.Err() != nil {
 			return m, err
 		}
@@ -199,6 +202,7 @@ func (c *Client) head(ctx context.Context, ref name.Reference) (v1.Descriptor, e
 	if d, ok := ref.(name.Digest); ok && d.DigestStr() != digest.String() {
 		return v1.Descriptor{}, &contentError{fmt.Sprintf("the registry names the digest %s", digest)}
 	}
+	c.manifests.add(ref.Context().Digest(digest.String()))
 	return v1.Descriptor{MediaType: types.MediaType(mt), Digest: digest, Size: resp.ContentLength}, nil
 }
 
