@@ -29,10 +29,12 @@ func newManifestAdd(s *session) *cobra.Command {
 		Long: `Add images to a manifest list: of registries, the Docker daemon, layouts, archives, .cnb files or other lists (local:NAME).
 
 Of an index all entries are added, with the attestations of their images; --platform takes some of them.
-An image that the list has is no change. A platform that another image has is an error, unless --replace lets the new one take its place.`,
+An image that the list has is no change. A platform that another image has is an error, unless --replace lets the new one take its place.
+--publish adds to the tag in the registry instead. Any number of jobs may do that at once on one tag: none is lost.`,
 		Example: `  multipack manifest add ghcr.io/acme/app:1 ghcr.io/acme/app:1-riscv64
   multipack manifest add app:1 oci-archive:app.tar --platform linux/arm64 --replace
-  multipack manifest add app:1 docker-daemon:app:win --os windows --os-version 10.0.20348.1970`,
+  multipack manifest add app:1 docker-daemon:app:win --os windows --os-version 10.0.20348.1970
+  multipack manifest add ghcr.io/acme/app:1 ghcr.io/acme/app:build-arm64 --publish`,
 		Args: args(cobra.MinimumNArgs(2)),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			if err := flags.checkPublish(given[0]); err != nil {

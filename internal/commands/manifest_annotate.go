@@ -29,11 +29,12 @@ func newManifestAnnotate(s *session) *cobra.Command {
 		Long: `Edit an entry of a manifest list: its platform and its annotations. With --index: the index's own annotations, artifact type and subject.
 
 SELECTOR is the entry's platform, its digest or the first 8 or more digits of it, or the reference that it was added from.
-The entry keeps its place, and everything that is not edited keeps its bytes. No network is needed, but to look up --subject.
+The entry keeps its place, and everything that is not edited keeps its bytes. No network is needed, but to look up --subject, and with --publish, which edits what the tag in the registry has.
 An empty value takes a variant, a version, the features, an artifact type or a subject away.`,
 		Example: `  multipack manifest annotate app:1 ghcr.io/acme/app:1-arm --arch arm --variant v6
   multipack manifest annotate app:1 linux/arm64 --annotation org.opencontainers.image.revision=abc --annotation draft-
-  multipack manifest annotate app:1 --index --annotation org.opencontainers.image.version=1.2.0`,
+  multipack manifest annotate app:1 --index --annotation org.opencontainers.image.version=1.2.0
+  multipack manifest annotate ghcr.io/acme/app:1 linux/arm64 --annotation tested=yes --publish`,
 		Args: args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			if err := flags.checkPublish(given[0]); err != nil {

@@ -30,10 +30,12 @@ func newManifestCreate(s *session) *cobra.Command {
 A SOURCE is an image or an index in a registry, the Docker daemon, a layout, an archive, a .cnb file or another list (local:NAME).
 Of an index all entries are added, with the attestations of their images; --platform takes some of them.
 Images in registries stay there, with manifest and config kept; of other sources everything is copied, as they may vanish.
-The format is remembered for good: what 'inspect' shows is what 'push' sends.`,
+The format is remembered for good: what 'inspect' shows is what 'push' sends.
+--publish makes the tag in the registry instead, with the content of the sources copied there, and --replace starts one afresh that exists.`,
 		Example: `  multipack manifest create ghcr.io/acme/app:1 ghcr.io/acme/app:1-amd64 ghcr.io/acme/app:1-arm64
   multipack manifest create app:1 docker-daemon:app:amd64 oci-layout://out/arm64 --annotation org.opencontainers.image.version=1
-  multipack manifest create mine alpine:3.20 --platform 'linux/arm*' --format docker`,
+  multipack manifest create mine alpine:3.20 --platform 'linux/arm*' --format docker
+  multipack manifest create ghcr.io/acme/app:1 app-amd64.cnb app-arm64.cnb --publish`,
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			if err := flags.checkPublish(given[0]); err != nil {

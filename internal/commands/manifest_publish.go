@@ -137,8 +137,12 @@ func (s *session) replacePublished(ctx context.Context, ref reference.Ref, job l
 	if err != nil {
 		return err
 	}
+	before := begin.start
+	if job.noAnnounce {
+		before = func(context.Context) error { return nil }
+	}
 	if !job.dryRun {
-		_, err = (&publish.BeforeTags{Next: publisher, Do: begin.start}).Publish(ctx, bound, target)
+		_, err = (&publish.BeforeTags{Next: publisher, Do: before}).Publish(ctx, bound, target)
 		return err
 	}
 	report, err := publisher.Plan(ctx, bound, target)
@@ -146,7 +150,7 @@ func (s *session) replacePublished(ctx context.Context, ref reference.Ref, job l
 		return err
 	}
 	s.plan(report)
-	return begin.start(ctx)
+	return before(ctx)
 }
 
 func digestsOf(items []gather.Item) []v1.Hash {

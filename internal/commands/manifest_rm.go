@@ -23,11 +23,13 @@ func newManifestRm(s *session) *cobra.Command {
 		Long: `Take entries out of a manifest list. Attestations go with the images that they are about.
 
 SELECTOR is an entry's platform, its digest or the first 8 or more digits of it, or the reference that it was added from;
-a reference means all entries that came from it. Either all that are named go, or none. No network is needed.
+a reference means all entries that came from it. Either all that are named go, or none.
+No network is needed, except with --publish, which takes platforms out of the tag in the registry, for other jobs that append to it too.
 To delete a list, use 'multipack manifest remove'.`,
 		Example: `  multipack manifest rm app:1 linux/arm64
   multipack manifest rm app:1 ghcr.io/acme/app@sha256:3b5c…
-  multipack manifest rm app:1 0a1b2c3d linux/s390x`,
+  multipack manifest rm app:1 0a1b2c3d linux/s390x
+  multipack manifest rm ghcr.io/acme/app:1 linux/arm64 --publish`,
 		Args: args(cobra.MinimumNArgs(2)),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			if err := flags.checkPublish(given[0]); err != nil {

@@ -28,6 +28,7 @@ Content is written first, by digest, and names last: a failure leaves every tag 
 --append keeps what the tag has and puts these platforms in. Any number of jobs may do that at once on one tag: none is lost.
 The same input gives the same digest, on any machine; SOURCE_DATE_EPOCH sets the time of creation.`, m.article(), m.descriptor),
 		Example: fmt.Sprintf(`  multipack %[1]s package ghcr.io/acme/bp:1.2.0 --path . --platform linux/amd64,linux/arm64 --publish
+  multipack %[1]s package ghcr.io/acme/bp:1.2.0 --path . --platform linux/arm64 --append --publish
   multipack %[1]s package oci-layout://out/bp:1.2.0 --config package.toml
   multipack %[1]s package bp --path . --format file --single-file`, m.word),
 		Args: args(cobra.ExactArgs(1)),
