@@ -38,7 +38,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "building multipack:", err)
 		return 1
 	}
-	for _, name := range []string{"pack-manifest", "pack-buildpack", "docker-multipack"} {
+	for _, name := range []string{"pack-manifest", "pack-buildpack", "pack-extension", "docker-multipack"} {
 		if err := os.Symlink(binary, filepath.Join(dir, name)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
