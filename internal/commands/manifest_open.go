@@ -2,7 +2,9 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -52,10 +54,28 @@ func (s *session) findBy(ctx context.Context, given string, open func(context.Co
 	if ref.Kind == reference.Registry && !strings.HasPrefix(given, dockerScheme) && ref.Digest == "" {
 		err = fmt.Errorf("looking for '%s', which is no list in the local store: %w", given, err)
 	}
+	if ref.Kind == reference.Registry && unreachable(err) && !namesHost(given) {
+		// A bare name is a list's in the first place, and there is no such list:
+		// that the registry it stands for cannot be asked changes nothing.
+		err = fault.As(fault.NotFound, err)
+	}
 	if ref.Kind == reference.Registry && fault.Is(err, fault.NotFound) { // a path is no misspelt list
 		err = fault.Hint(err, "'multipack manifest ls' shows the lists there are")
 	}
 	return found{}, err
+}
+
+// unreachable reports whether there was no answer at all.
+func unreachable(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect")
+}
+
+// namesHost reports whether a name says its registry, as Docker tells hosts
+// from repositories.
+func namesHost(given string) bool {
+	first, _, more := strings.Cut(strings.TrimPrefix(given, dockerScheme), "/")
+	return more && (strings.ContainsAny(first, ".:") || first == "localhost")
 }
 
 func newFound(given string, opened source.Opened) found {
