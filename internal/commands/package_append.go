@@ -34,6 +34,17 @@ func (d destination) checkAppend(f *packageFlags) error {
 	return nil
 }
 
+// names are the names in a registry that the destination has, each once.
+func (d destination) names() []reference.Ref {
+	out := []reference.Ref{d.ref}
+	for _, ref := range d.tags {
+		if !slices.ContainsFunc(out, func(o reference.Ref) bool { return o.Name.Name() == ref.Name.Name() }) {
+			out = append(out, ref)
+		}
+	}
+	return out
+}
+
 // append keeps what is under the destination's names and puts the images in.
 func (p *packaging) append(ctx context.Context, images []buildpack.PlatformImage) error {
 	req, err := p.flags.request()
@@ -56,7 +67,7 @@ func (p *packaging) append(ctx context.Context, images []buildpack.PlatformImage
 		report, err = p.appendToLayout(ctx, content, req)
 	} else {
 		report, _, err = p.appendPublished(ctx, appendJob{
-			refs: append([]reference.Ref{p.to.ref}, p.to.tags...), content: content, request: req,
+			refs: p.to.names(), content: content, request: req,
 			children: p.childTags(images), dryRun: p.flags.dryRun, detail: detail,
 		})
 	}
