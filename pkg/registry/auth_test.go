@@ -80,6 +80,20 @@ func TestBasicAndTokenAuthentication(t *testing.T) {
 	}
 }
 
+func TestWrongCredentialsAreSentOnce(t *testing.T) {
+	t.Parallel()
+	r := regtest.New(t, regtest.TokenAuth(alice))
+	file := authJSON(t, filepath.Join(t.TempDir(), "auth.json"), map[string]string{r.Host(): basicOf("alice", "guess")}, nil)
+	c := newClient(t, registry.Config{AuthFile: file, Retries: 4})
+	for i := range uint64(3) {
+		_, err := c.PutBlob(t.Context(), r.Repo("a"), blobOf(content(i, 100)), nil)
+		wantKind(t, err, fault.Denied)
+	}
+	if n := r.Count("", "^/token"); n != 1 {
+		t.Errorf("%d tokens were asked for, want 1\n%s", n, lines(r.Requests()))
+	}
+}
+
 func TestOneHandshakePerRepository(t *testing.T) {
 	t.Parallel()
 	r := regtest.New(t, regtest.TokenAuth(alice))

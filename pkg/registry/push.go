@@ -144,7 +144,7 @@ func (c *Client) tryBlob(ctx context.Context, repo name.Repository, b Blob, prog
 	from := mountable(repo, b.From)
 	s, err := c.pushSession(ctx, repo, from)
 	if err != nil {
-		return "", err
+		return "", &finalError{err} // the handshake's own requests were tried again already
 	}
 	mountFirst := len(from) > 0 && !c.unmounted.has(repo, from[0])
 	if !mountFirst {

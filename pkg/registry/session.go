@@ -37,7 +37,10 @@ type sessions struct {
 	mu        sync.Mutex
 	greetings map[string]*greeting
 	open      map[string][]*session
-	flight    flight[*session]
+	// refused are the handshakes that were answered with 401. To send the same
+	// credentials again would change nothing, and may lock an account.
+	refused map[string]error
+	flight  flight[*session]
 }
 
 // pull and push are the scopes of a repository.
@@ -55,9 +58,12 @@ func (c *Client) session(ctx context.Context, repo name.Repository, scopes ...st
 		if s := c.sessions.find(repo, scopes); s != nil {
 			return s, nil
 		}
+		if err := c.sessions.refusal(key); err != nil {
+			return nil, err
+		}
 		s, err := c.authenticate(ctx, repo, scopes)
 		if err != nil {
-			return nil, err
+			return nil, c.sessions.refuse(key, err)
 		}
 		c.sessions.add(repo, s)
 		return s, nil
@@ -74,6 +80,25 @@ func (s *sessions) find(repo name.Repository, scopes []string) *session {
 		}
 	}
 	return nil
+}
+
+func (s *sessions) refusal(key string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused[key]
+}
+
+// refuse remembers err where it says that the credentials are wrong.
+func (s *sessions) refuse(key string, err error) error {
+	if said, ok := errors.AsType[*transport.Error](err); ok && said.StatusCode == http.StatusUnauthorized {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.refused == nil {
+			s.refused = make(map[string]error)
+		}
+		s.refused[key] = err
+	}
+	return err
 }
 
 func (s *sessions) add(repo name.Repository, add *session) {
