@@ -8,6 +8,7 @@ import (
 	"github.com/multipack/multipack/internal/fault"
 	"github.com/multipack/multipack/pkg/buildpack/lint"
 	"github.com/multipack/multipack/pkg/dependency"
+	"github.com/multipack/multipack/pkg/manifest"
 )
 
 // packageFlags are the flags of `buildpack package` and `extension package`, as given.
@@ -71,7 +72,8 @@ const (
 	lintStrict = "strict"
 )
 
-// check refuses combinations that mean nothing.
+// check refuses values and combinations that mean nothing, before anything is
+// read or downloaded.
 func (f *packageFlags) check() error {
 	switch {
 	case f.path != "" && f.config != "":
@@ -86,7 +88,19 @@ func (f *packageFlags) check() error {
 	if _, err := dependency.ParsePull(f.pullPolicy); err != nil {
 		return err
 	}
-	_, err := lint.ParseAPIs(f.lifecycleAPIs)
+	if _, err := lint.ParseAPIs(f.lifecycleAPIs); err != nil {
+		return err
+	}
+	if _, ok := f.labels[""]; ok {
+		return flagFault("'--label' wants name=value, and the name is missing")
+	}
+	if _, err := keyValues("annotation", f.annotations); err != nil {
+		return err
+	}
+	if _, err := manifest.ParseAnnotations(f.indexAnnotations); err != nil {
+		return err
+	}
+	_, _, err := f.named()
 	return err
 }
 

@@ -136,32 +136,18 @@ func (p *packaging) targets() ([]platform.Target, error) {
 // that of the flags, each once. A platform takes the path that the file's target
 // of the same platform names.
 func (f *packageFlags) wanted(declared []platform.Target) ([]platform.Target, error) {
-	list, err := platform.ParseList(f.platforms, platform.Local())
+	named, all, err := f.named()
 	if err != nil {
 		return nil, err
 	}
-	if list.All && len(declared) == 0 {
+	if all && len(declared) == 0 {
 		return nil, flagFault("'--platform all' means the [[targets]], and there are none")
 	}
-	named, err := list.Platforms()
-	if err != nil {
-		return nil, err
-	}
 	var out []platform.Target
-	if list.All {
+	if all {
 		out = append(out, declared...)
 	}
-	for _, p := range named {
-		out = append(out, platform.Target{Platform: p})
-	}
-	for _, t := range f.targets {
-		more, err := platform.ParseTarget(t)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, more...)
-	}
-	out = buildpack.InOrder(buildpack.Dedupe(out), declared)
+	out = buildpack.InOrder(buildpack.Dedupe(append(out, named...)), declared)
 	for i := range out {
 		for _, d := range declared {
 			if out[i].Path == "" && d.Path != "" && d.Platform == out[i].Platform {
@@ -170,6 +156,30 @@ func (f *packageFlags) wanted(declared []platform.Target) ([]platform.Target, er
 		}
 	}
 	return out, nil
+}
+
+// named are the targets that --platform and --target spell out; all is set where
+// those of the file are meant too.
+func (f *packageFlags) named() (out []platform.Target, all bool, err error) {
+	list, err := platform.ParseList(f.platforms, platform.Local())
+	if err != nil {
+		return nil, false, err
+	}
+	platforms, err := list.Platforms()
+	if err != nil {
+		return nil, false, err
+	}
+	for _, p := range platforms {
+		out = append(out, platform.Target{Platform: p})
+	}
+	for _, t := range f.targets {
+		more, err := platform.ParseTarget(t)
+		if err != nil {
+			return nil, false, err
+		}
+		out = append(out, more...)
+	}
+	return out, list.All, nil
 }
 
 // sourceDate is the time of SOURCE_DATE_EPOCH (reproducible-builds.org), zero

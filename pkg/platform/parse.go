@@ -66,6 +66,9 @@ func parseJSON(s string) (Platform, error) {
 func checked(p Platform) (Platform, error) {
 	given := p
 	p = p.Normalize()
+	if p.OS == "" || p.Arch == "" {
+		return Platform{}, fmt.Errorf("os and architecture have to be named")
+	}
 	if !slices.Contains(knownOS, p.OS) {
 		return Platform{}, fmt.Errorf("unknown os '%s', did you mean '%s'?", given.OS, nearest(p.OS, append(slices.Clone(knownOS), "macos")))
 	}

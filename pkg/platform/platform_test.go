@@ -51,7 +51,7 @@ func TestParseRefuses(t *testing.T) {
 		"windows/amd64:":                "nothing follows",
 		"local":                         "os/arch",
 		" linux/amd64":                  "unknown os",
-		`{"os":"linux"}`:                "unknown architecture ''",
+		`{"os":"linux"}`:                "os and architecture have to be named",
 		`{"os":"linux","arch":"amd64"}`: "unknown field",
 		`{"os":"linux","architecture":"amd64"} x`: "text follows",
 	} {
