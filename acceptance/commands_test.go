@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -53,7 +54,11 @@ func cmdMultipack(ts *testscript.TestScript, neg bool, args []string) {
 
 type registriesKey struct{}
 
-type running struct{ *regtest.Registry }
+type running struct {
+	*regtest.Registry
+	// hung counts the requests that were left without an answer (inject … hang).
+	hung atomic.Int64
+}
 
 // registry NAME [OPTION…]: starts a registry; $NAME is its host and $NAME_CA
 // its certificate authority's file. The options are those of regtest.ParseOptions.
@@ -69,7 +74,7 @@ func cmdRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	for _, f := range faults {
 		r.Inject(f)
 	}
-	ts.Value(registriesKey{}).(map[string]*running)[args[0]] = &running{r}
+	ts.Value(registriesKey{}).(map[string]*running)[args[0]] = &running{Registry: r}
 	ts.Setenv(args[0], r.Host())
 	ts.Setenv(args[0]+"_CA", r.CAFile())
 }
@@ -139,6 +144,8 @@ func cmdInject(ts *testscript.TestScript, neg bool, args []string) {
 		f.CutDownload, err = strconv.ParseInt(arg, 10, 64)
 	case "hang":
 		f.Hang = true
+		r := registryNamed(ts, args[0])
+		f.Hit = func() { r.hung.Add(1) }
 	default:
 		f.Status, err = strconv.Atoi(kind)
 	}

@@ -5,11 +5,13 @@ package acceptance
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -53,6 +55,7 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	unique := strings.ToLower(rand.Text()[:10]) // names in the engine, which others use too
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
@@ -63,11 +66,23 @@ func TestScripts(t *testing.T) {
 			e.Setenv("PROJECT", root)
 			e.Setenv("GOARCH", runtime.GOARCH)
 			e.Values[registriesKey{}] = map[string]*running{}
+			e.Setenv("IMAGE", "multipack-test/"+filepath.Base(e.WorkDir)+unique+":1")
+			e.Setenv("CONTAINER", "multipack-test-"+unique)
+			e.Values[proxiesKey{}] = map[string]*proxy{}
+			e.Values[rememberedKey{}] = map[string][]string{}
 			return os.MkdirAll(filepath.Join(e.WorkDir, "home"), 0o755)
 		},
 		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"multipack": cmdMultipack,
+			"compile":   cmdCompile,
+			"interrupt": cmdInterrupt,
+			"peak":      cmdPeak,
+			"remember":  cmdRemember,
+			"unchanged": cmdUnchanged,
+			"serve":     cmdServe,
+			"proxy":     cmdProxy,
+			"proxied":   cmdProxied,
 			"exits":     cmdExits,
 			"registry":  cmdRegistry,
 			"requests":  cmdRequests,
