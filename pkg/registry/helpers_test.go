@@ -170,3 +170,11 @@ func mustRef(t testing.TB, s string) name.Reference {
 	}
 	return ref
 }
+
+// settle waits until the registry's log is complete: an answer can be read to
+// its end a moment before the request is in the log.
+func settle(r *regtest.Registry) {
+	for r.Running() > 0 {
+		time.Sleep(time.Millisecond)
+	}
+}

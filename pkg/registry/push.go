@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -321,6 +322,11 @@ func (c *Client) putManifest(ctx context.Context, ref name.Reference, raw []byte
 	defer drain(resp)
 	if err := expect(resp, http.StatusCreated, http.StatusOK, http.StatusAccepted, http.StatusNoContent); err != nil {
 		return err
+	}
+	if resp.StatusCode != http.StatusCreated && !c.holds(ctx, ref, raw) {
+		// 201 is what the specification asks for; some registries say another
+		// thing, and so does what stands between and is none.
+		return fmt.Errorf("the answer is %s, and what was sent is not there", resp.Status)
 	}
 	if d, ok := ref.(name.Digest); ok {
 		c.manifests.add(d)

@@ -341,6 +341,25 @@ func TestManifestIsRetried(t *testing.T) {
 
 // A blob that goes from one registry to another, with fewer places than
 // transfers: an upload must not wait for a download that waits for an upload.
+func TestAnswerThatMeansNothingIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	r := regtest.New(t)
+	c := newClient(t, registry.Config{})
+	imageOf(t, c, tagOf(r, "a", "v1"), content(1, 100))
+	r.Inject(regtest.Fault{Method: "PUT", Path: "/manifests/", Status: 200, Body: "<html>log in first</html>"})
+	m, err := c.Manifest(t.Context(), tagOf(r, "a", "v1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = c.PutManifest(t.Context(), tagOf(r, "a", "v2"), m.Raw, m.MediaType)
+	wantKind(t, err, fault.Failed)
+	wantText(t, err.Error(), "200 OK", "not there")
+	r.Inject(regtest.Fault{Method: "PUT", Path: "/manifests/", Status: 200})
+	if err := c.PutManifest(t.Context(), tagOf(r, "a", "v1"), m.Raw, m.MediaType); err != nil {
+		t.Errorf("what is there was not found: %v", err)
+	}
+}
+
 func TestCopyBetweenRegistriesDoesNotBlock(t *testing.T) {
 	t.Parallel()
 	from, to := regtest.New(t), regtest.New(t)

@@ -157,6 +157,7 @@ func TestDownloadGoesOnAfterACut(t *testing.T) {
 		}
 		defer rc.Close()
 		got, err := io.ReadAll(rc)
+		settle(r)
 		if err != nil || !bytes.Equal(got, raw) || r.Count("GET", "/blobs/") != 3 {
 			t.Errorf("read %d bytes, %v\n%s", len(got), err, lines(r.Requests()))
 		}

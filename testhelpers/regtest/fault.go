@@ -22,7 +22,8 @@ type Fault struct {
 	RetryAfter string
 	Body       string
 	// CutUpload breaks the connection after so many bytes of the request's body,
-	// CutDownload after so many of the answer's; -1 breaks it before the first.
+	// CutDownload after so many of the answer's; -1 breaks it before the first, so
+	// that there is no answer although what was asked for is done.
 	CutUpload, CutDownload int64
 	// Hang gives no answer until the client goes away.
 	Hang bool
@@ -97,8 +98,11 @@ func (r *Registry) faulty(next http.Handler) http.Handler {
 			req.Body = &cutBody{ReadCloser: req.Body, left: max(f.CutUpload, 0)}
 			next.ServeHTTP(discarded{http.Header{}}, req)
 			panic(http.ErrAbortHandler)
-		case f.CutDownload != 0:
-			next.ServeHTTP(&cutAnswer{ResponseWriter: w, left: max(f.CutDownload, 0)}, req)
+		case f.CutDownload < 0:
+			next.ServeHTTP(discarded{http.Header{}}, req)
+			panic(http.ErrAbortHandler)
+		case f.CutDownload > 0:
+			next.ServeHTTP(&cutAnswer{ResponseWriter: w, left: f.CutDownload}, req)
 		case f.Status == 0:
 			next.ServeHTTP(w, req)
 		default:

@@ -209,6 +209,13 @@ func TestFaults(t *testing.T) {
 	if _, text, _ := ask(t, r, "GET", path, ""); len(text) != 100 {
 		t.Errorf("%d bytes before the cut", len(text))
 	}
+	r.Inject(regtest.Fault{Method: "DELETE", CutDownload: -1})
+	if status, _, _ := ask(t, r, "DELETE", path, ""); status != 0 {
+		t.Errorf("a lost answer came: %d", status)
+	}
+	if status, _, _ := ask(t, r, "HEAD", path, ""); status != 404 {
+		t.Errorf("what lost its answer was not done: %d", status)
+	}
 	r.Inject(regtest.Fault{CutUpload: -1})
 	if status, _, _ := ask(t, r, "POST", "/v2/a/blobs/uploads/", ""); status != 0 {
 		t.Errorf("a cut request was answered: %d", status)
