@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -93,6 +94,7 @@ func cmdRequests(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: requests NAME METHOD PATH COUNT")
 	}
 	r := registryNamed(ts, args[0])
+	logged(r.Registry)
 	got := r.Count(args[1], args[2])
 	if args[3] == "+" && got > 0 {
 		return
@@ -108,6 +110,7 @@ func cmdRequests(ts *testscript.TestScript, neg bool, args []string) {
 // lastput NAME PATH: the path was PUT once, and nothing was written after it.
 func cmdLastPut(ts *testscript.TestScript, neg bool, args []string) {
 	r := registryNamed(ts, args[0])
+	logged(r.Registry)
 	seen := 0
 	for _, q := range r.Requests() {
 		write := q.Method == "PUT" || q.Method == "POST" || q.Method == "PATCH" || q.Method == "DELETE"
@@ -119,6 +122,14 @@ func cmdLastPut(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if seen != 1 {
 		ts.Fatalf("%d times PUT %s, want once", seen, args[1])
+	}
+}
+
+// logged waits until the registry's log is complete: an answer can reach the
+// client a moment before the request is in the log. What hangs is not waited for.
+func logged(r *regtest.Registry) {
+	for until := time.Now().Add(time.Second); r.Running() > 0 && time.Now().Before(until); {
+		time.Sleep(time.Millisecond)
 	}
 }
 
