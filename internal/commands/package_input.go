@@ -56,7 +56,13 @@ func (p *packaging) load(ctx context.Context) error {
 	if p.input.targets, err = p.targets(); err != nil {
 		return err
 	}
-	p.plan, err = buildpack.NewPlan(p.input.descriptor, loaded.Tree, p.input.targets, p.flags.shared)
+	root := loaded.Tree
+	if loaded.Folder {
+		if root, err = p.withoutOutputs(root, uri); err != nil {
+			return err
+		}
+	}
+	p.plan, err = buildpack.NewPlan(p.input.descriptor, root, p.input.targets, p.flags.shared)
 	return err
 }
 
