@@ -42,3 +42,13 @@ func (m module) article() string {
 	}
 	return "an " + m.word
 }
+
+// composites is what the help of `package` says of dependencies.
+func (m module) composites() string {
+	if m.word != buildpackModule.word {
+		return ""
+	}
+	return `A composite's dependencies are those of package.toml: folders, archives, URLs, .cnb files, references of any kind, urn:cnb:registry:NS/NAME[@VERSION].
+Each is found for each platform before anything is written; layers of packaged ones are mounted or streamed as they are.
+`
+}

@@ -24,9 +24,9 @@ an OCI layout (oci-layout://PATH[:TAG], oci:PATH), an archive (oci-archive:FILE)
 
 The platforms are those of --platform or --target, else the [[targets]] of %s (of package.toml for a composite).
 Each platform gets the deepest existing folder of os/arch/variant/distro@version, or its target's path.
-Content is written first, by digest, and names last: a failure leaves every tag as it was.
+%sContent is written first, by digest, and names last: a failure leaves every tag as it was.
 --append keeps what the tag has and puts these platforms in. Any number of jobs may do that at once on one tag: none is lost.
-The same input gives the same digest, on any machine; SOURCE_DATE_EPOCH sets the time of creation.`, m.article(), m.descriptor),
+The same input gives the same digest, on any machine; SOURCE_DATE_EPOCH sets the time of creation.`, m.article(), m.descriptor, m.composites()),
 		Example: fmt.Sprintf(`  multipack %[1]s package ghcr.io/acme/bp:1.2.0 --path . --platform linux/amd64,linux/arm64 --publish
   multipack %[1]s package ghcr.io/acme/bp:1.2.0 --path . --platform linux/arm64 --append --publish
   multipack %[1]s package oci-layout://out/bp:1.2.0 --config package.toml
