@@ -126,3 +126,42 @@ func announced(t *testing.T, r *regtest.Registry, platforms []string) map[string
 	}
 	return out
 }
+
+// TestAppendKilledBetweenWriteAndCheck makes the one loss there is: a process
+// that is killed right after it wrote an index that was older than another's, whose
+// process has reported success. One settle brings it back, and so does one more append.
+func TestAppendKilledBetweenWriteAndCheck(t *testing.T) {
+	t.Parallel()
+	source := anyBuildpack(t)
+	for name, heal := range map[string]func(t *testing.T, tag string){
+		"settle": settle,
+		"append": func(t *testing.T, tag string) { one(t, startJob(t, source, tag, "linux/s390x", 0)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := regtest.New(t)
+			tag := r.Host() + "/acme/any:1.0"
+			const path = "/manifests/1\\.0$"
+			arrived, release := make(chan struct{}), make(chan struct{})
+			r.Inject(regtest.Fault{Method: "PUT", Path: path, Hit: func() {
+				close(arrived)
+				<-release
+			}})
+			slow := startJob(t, source, tag, "linux/amd64", 0)
+			<-arrived
+			quick := one(t, startJob(t, source, tag, "linux/arm64", 0))
+			r.Inject(regtest.Fault{Method: "GET", Path: path, Hit: func() { _ = slow.cmd.Process.Kill() }})
+			close(release)
+			if slow.wait(); !slow.killed() {
+				t.Fatalf("the process was not killed: %v\n%s", slow.err, slow.stderr)
+			}
+			if now := held(t, remoteIndex(t, tag)); len(now) != 1 {
+				t.Fatalf("nothing was lost, so there is nothing to bring back: %v", now)
+			}
+			heal(t, tag)
+			if now := held(t, remoteIndex(t, tag)); now["linux/arm64"] != quick || now["linux/amd64"] == (v1.Hash{}) {
+				t.Errorf("the tag holds %v", now)
+			}
+		})
+	}
+}
