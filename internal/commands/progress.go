@@ -7,6 +7,9 @@ import (
 	"github.com/multipack/multipack/pkg/publish"
 )
 
+// done is what an event of bytes that moved has done at its end.
+var done = map[string]string{"upload": "Uploaded", "load": "Loaded", "write": "Wrote"}
+
 // observer shows what a publisher does, one step for each destination.
 func observer(p *ui.Progress) publish.Observer {
 	var mu sync.Mutex
@@ -28,7 +31,7 @@ func observer(p *ui.Progress) publish.Observer {
 		case "upload", "load", "write":
 			p.Update(e.Ref, e.Descriptor.Digest.String(), e.Done, e.Total)
 			if e.Done == e.Total && e.Total > 0 && once(e) {
-				p.Finished("Uploaded %s to '%s'", what, e.Ref)
+				p.Finished("%s %s to '%s'", done[e.Kind], what, e.Ref)
 			}
 		case "mount":
 			p.Finished("Mounted %s in '%s'", what, e.Ref)
