@@ -49,6 +49,12 @@ func (p *packaging) findings(ctx context.Context, builds []buildpack.PlatformBui
 		return nil, err
 	}
 	out = append(lint.Alike(p.input.alike), out...)
+	if len(p.input.config.Targets) > 0 && !p.input.descriptor.IsComposite() {
+		out = append(out, lint.Finding{
+			Rule: lint.RuleUnknownKey, Path: p.flags.config,
+			Message: "nothing reads the key 'targets' here: those of a component are in its " + p.input.descriptor.FileName(),
+		})
+	}
 	for _, plan := range p.found.Plans {
 		found, err := lint.Plan(ctx, plan)
 		if err != nil {

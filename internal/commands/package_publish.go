@@ -69,11 +69,26 @@ func (p *packaging) artifact(images []buildpack.PlatformImage) (manifest.Artifac
 	children := children{}
 	for _, img := range images {
 		if index, err = index.Add(img.Descriptor); err != nil {
-			return nil, fault.New(fault.Usage, "joining the platforms: %w", err)
+			return nil, twins(images, err)
 		}
 		children[img.Descriptor.Digest] = img.Image
 	}
 	return manifest.Bind(index.Annotate(annotations...), children)
+}
+
+// twins says which targets cannot stand side by side in one index, where that is
+// why it could not be made.
+func twins(images []buildpack.PlatformImage, err error) error {
+	seen := map[platform.Platform]platform.Target{}
+	for _, img := range images {
+		key := img.Target.Platform.Normalize()
+		if other, ok := seen[key]; ok {
+			return fault.New(fault.Usage, "joining the platforms: '%s' and '%s' are one platform, '%s': an index has the version of a distribution, and not its name",
+				other, img.Target, key)
+		}
+		seen[key] = img.Target
+	}
+	return fault.New(fault.Usage, "joining the platforms: %w", err)
 }
 
 // children are the images of an index that is being made.

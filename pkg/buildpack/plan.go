@@ -338,7 +338,11 @@ func Load(root tree.Tree) (Descriptor, error) {
 		}
 		return ParseDescriptor(kind, fileOf(root.Name, file), raw)
 	}
-	return Descriptor{}, fault.New(fault.NotFound, "reading '%s': it has neither a buildpack.toml nor an extension.toml", root.Name)
+	err := fault.New(fault.NotFound, "reading '%s': it has neither a buildpack.toml nor an extension.toml", root.Name)
+	if dirs := oneBelow(root); len(dirs) > 0 {
+		return Descriptor{}, fault.Hint(err, "name the folder itself: there is one in '%s'", strings.Join(dirs, "', '"))
+	}
+	return Descriptor{}, err
 }
 
 // fileOf is the path of a file of a tree, for messages. A URL stays a URL.
@@ -347,4 +351,17 @@ func fileOf(name, file string) string {
 		return strings.TrimSuffix(name, "/") + "/" + file
 	}
 	return path.Join(name, file)
+}
+
+// oneBelow are the folders right below the root that hold a descriptor: archives
+// are often made of a folder and not of its content.
+func oneBelow(root tree.Tree) []string {
+	var out []string
+	for _, e := range root.Entries {
+		dir, name := path.Split(e.Path)
+		if dir = strings.TrimSuffix(dir, "/"); (name == "buildpack.toml" || name == "extension.toml") && dir != "" && !strings.Contains(dir, "/") {
+			out = append(out, dir)
+		}
+	}
+	return out
 }

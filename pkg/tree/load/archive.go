@@ -201,7 +201,7 @@ func (a *archive) living() []tree.Entry {
 
 // failed says which archive could not be read, and why.
 func (a *archive) failed(err error) error {
-	if errors.Is(err, tar.ErrHeader) {
+	if errors.Is(err, tar.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fault.New(fault.Failed, "reading archive '%s': it is no tar, or a damaged one: %w", a.name, err)
 	}
 	var pe *fs.PathError
