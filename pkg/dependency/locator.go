@@ -2,6 +2,7 @@ package dependency
 
 import (
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"strings"
 
@@ -25,7 +26,8 @@ const (
 
 // Locator is a dependency's place, parsed. Parse makes them.
 type Locator struct {
-	// Given is the locator as the user wrote it; messages quote it.
+	// Given is the locator as the user wrote it, less what a URL may hold of
+	// secrets; messages quote it.
 	Given string
 	Kind  Kind
 	Ref   reference.Ref
@@ -79,7 +81,20 @@ func Parse(dep buildpack.Dependency, dir string, stat reference.Stat) (Locator, 
 		return Locator{}, fmt.Errorf("reading the dependency '%s': %w", dep, err)
 	}
 	l.Given = dep.String()
+	if l.Kind == Blob {
+		l.Given = shown(l.Given)
+	}
 	return l, nil
+}
+
+// shown is a URL without what may be secret: user, password and query. A path is
+// shown as it is.
+func shown(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" {
+		return s
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
 // within is path as seen from the working directory, where it starts at dir.

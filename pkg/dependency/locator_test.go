@@ -89,6 +89,14 @@ func show(l dependency.Locator) string {
 	return s + " " + l.Ref.Name.Name()
 }
 
+func TestSecretsOfLocators(t *testing.T) {
+	t.Parallel()
+	l, err := dependency.Parse(buildpack.Dependency{URI: "https://user:hunter2@example.test/bp.tgz?token=hunter3"}, "conf", nil)
+	if err != nil || l.Given != "https://example.test/bp.tgz" || !strings.Contains(l.URI, "hunter2") {
+		t.Errorf("got %+v, %v", l, err)
+	}
+}
+
 func TestLocatorOfTheImageKey(t *testing.T) {
 	t.Parallel()
 	for _, given := range []string{"acme/one", "docker://acme/one"} {
