@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -78,7 +79,7 @@ func (i inspection) run(ctx context.Context) error {
 	i.trust(i.flags.insecure, ref)
 	opened, err := i.look(ctx, ref)
 	if err != nil {
-		return err
+		return elsewhere(ref, err)
 	}
 	list, err := source.List(ctx, opened)
 	if err != nil {
@@ -99,6 +100,21 @@ func (i inspection) run(ctx context.Context) error {
 		return err
 	}
 	return i.show(infos[0], ref)
+}
+
+// elsewhere says how to name what a plain name may have meant: pack looks into
+// the Docker engine first, and a folder has its name too.
+func elsewhere(ref reference.Ref, err error) error {
+	if ref.Kind != reference.Registry || fault.HintOf(err) != "" {
+		return err
+	}
+	if _, folder := source.Stat(ref.Given); folder {
+		return fault.Hint(err, "a layout in the folder of that name would be 'oci:%s'", ref.Given)
+	}
+	if ref.Name.Context().RegistryStr() == name.DefaultRegistry && !strings.HasPrefix(ref.Given, dockerScheme) {
+		return fault.Hint(err, "an image of that name in the Docker engine is 'docker-daemon:%s'", ref.Given)
+	}
+	return err
 }
 
 // show prints one platform's package, in pack's words.

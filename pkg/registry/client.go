@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
@@ -177,5 +179,10 @@ func interrupted(ctx context.Context, doing string) error {
 
 var _ http.RoundTripper = (*wire)(nil)
 
-// quote is a name in messages: quoted once.
-func quote(s fmt.Stringer) string { return "'" + s.String() + "'" }
+// quote is a name in messages: quoted once, Docker Hub by the name that people know.
+func quote(s fmt.Stringer) string {
+	if hub, ok := strings.CutPrefix(s.String(), name.DefaultRegistry+"/"); ok {
+		return "'docker.io/" + hub + "'"
+	}
+	return "'" + s.String() + "'"
+}
