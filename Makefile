@@ -45,7 +45,7 @@ fuzz: ## fuzz every parser for FUZZTIME each
 
 stress: samples ## what takes long: every interleaving of three writers, many processes on one tag
 	MULTIPACK_STRESS=1 $(GO) test -timeout 60m -run 'TestModelThree' ./pkg/announce
-	MULTIPACK_STRESS=1 $(GO) test -timeout 60m -run 'TestAppend' ./acceptance
+	MULTIPACK_STRESS=1 $(GO) test -timeout 60m -run 'TestAppend|TestScripts/append_' ./acceptance
 
 bench: ## measure multipack and the peers on PATH (BENCHARGS: see `go run ./bench -h`)
 	$(GO) run ./bench $(BENCHARGS)
