@@ -118,7 +118,14 @@ func (r repository) index(ctx context.Context, ref string) (*Index, error) {
 // about on stderr is the error.
 func (r repository) git(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "git", args...)
-	cmd.WaitDelay = time.Second
+	// Asked to end, git ends its own programs too, which would keep the pipes open.
+	cmd.Cancel = func() error {
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			return cmd.Process.Kill()
+		}
+		return nil
+	}
+	cmd.WaitDelay = 300 * time.Millisecond
 	cmd.Env = gitEnv(os.Environ())
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

@@ -198,7 +198,7 @@ func canBePath(s string) bool {
 		return true
 	}
 	for _, ending := range []string{".cnb", ".tgz", ".tar", ".tar.gz"} {
-		if strings.HasSuffix(s, ending) {
+		if strings.HasSuffix(s, ending) && !strings.Contains(s, ":") { // no tag is called so
 			return true
 		}
 	}

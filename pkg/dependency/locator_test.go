@@ -125,6 +125,7 @@ func TestBadLocators(t *testing.T) {
 		"/gone":                       {fault.NotFound, "there is no '/gone'"},
 		"ftp://example.test/x.tgz":    {fault.Usage, "reading the dependency 'ftp://example.test/x.tgz'"},
 		"docker://Acme/One":           {fault.Usage, "lower case"},
+		"oci-layout:x.tar":            {fault.Usage, "an OCI layout is 'oci-layout://PATH'"},
 		"acme/one:":                   {fault.Usage, "reading the dependency 'acme/one:'"},
 		"docker://acme/one@sha256:ab": {fault.Usage, "is no digest"},
 	} {
