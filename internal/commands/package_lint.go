@@ -19,6 +19,9 @@ func (p *packaging) judge(ctx context.Context, builds []buildpack.PlatformBuild)
 		}
 	}
 	if p.flags.lintArg == lintOff {
+		for _, f := range lint.Silent(p.found.Silent) { // said whatever is linted
+			p.console.Warn("%s", f.Message)
+		}
 		return nil
 	}
 	findings, err := p.findings(ctx, builds)
@@ -70,6 +73,7 @@ func (p *packaging) findings(ctx context.Context, builds []buildpack.PlatformBui
 			out = append(out, f)
 		}
 	}
+	out = append(out, lint.Silent(p.found.Silent)...)
 	return append(out, lint.Builds(builds, apis)...), nil
 }
 

@@ -77,7 +77,7 @@ func (s *search) take(ctx context.Context, n *node, opened source.Opened, todo [
 		if at[i] >= 0 && !slices.Contains(wanted, at[i]) {
 			wanted = append(wanted, at[i])
 			if found[at[i]].Arch == "" {
-				n.warn("its image does not say an architecture and is taken for every platform")
+				n.silent = true
 			}
 		}
 	}

@@ -44,6 +44,9 @@ const defaultJobs = 8
 type Resolution struct {
 	// Warnings are what the user should know, in the order of the dependencies.
 	Warnings []string
+	// Silent are dependencies whose image does not say an architecture: it was taken
+	// for every platform.
+	Silent []string
 	// Plans are those of folders and archives, for whoever looks at their content.
 	Plans []buildpack.Plan
 
@@ -106,6 +109,9 @@ func (r *Resolver) Resolve(ctx context.Context, locators []Locator, targets []pl
 	}
 	for _, n := range s.all {
 		res.Warnings = append(res.Warnings, n.warnings...)
+		if n.silent {
+			res.Silent = append(res.Silent, n.name())
+		}
 		if n.plan != nil {
 			res.Plans = append(res.Plans, *n.plan)
 		}
@@ -126,6 +132,7 @@ type node struct {
 	config   *buildpack.PackageConfig
 	children []*node
 	warnings []string
+	silent   bool
 	err      error
 	closers  []func() error
 }

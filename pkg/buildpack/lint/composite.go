@@ -97,6 +97,17 @@ func Composite(main buildpack.Module, deps []buildpack.Module, apis APIs) []Find
 	return out
 }
 
+// Silent are the findings about dependencies whose images do not say their
+// architecture.
+func Silent(dependencies []string) []Finding {
+	var out []Finding
+	for _, name := range dependencies {
+		out = append(out, Finding{Rule: RuleSilent,
+			Message: fmt.Sprintf("dependency '%s': its image does not say an architecture and is taken for every platform", name)})
+	}
+	return out
+}
+
 // check holds a module's API to the bounds.
 func (a APIs) check(m buildpack.Module) []Finding {
 	api := m.Descriptor.API

@@ -29,6 +29,7 @@ const (
 	RuleNewAPI         = "api-too-new"
 	RuleOldAPI         = "api-too-old"
 	RuleUndeclared     = "undeclared-platform"
+	RuleSilent         = "silent-platform"
 )
 
 // Finding is one thing that is likely wrong.

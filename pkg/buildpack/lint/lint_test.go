@@ -351,3 +351,41 @@ func TestComposite(t *testing.T) {
 		t.Errorf("got %v", f)
 	}
 }
+
+func TestParseAPIs(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]lint.APIs{"": {}, "0.12": {Newest: "0.12"}, "0.7-0.12": {Oldest: "0.7", Newest: "0.12"}} {
+		if got, err := lint.ParseAPIs(given); err != nil || got != want {
+			t.Errorf("%s: got %v, %v", given, got, err)
+		}
+	}
+	for _, given := range []string{"new", "0.12-0.7", "-0.7", "0.7-", "0.7-0.8-0.9"} {
+		if _, err := lint.ParseAPIs(given); !fault.Is(err, fault.Usage) {
+			t.Errorf("%s: got %v", given, err)
+		}
+	}
+}
+
+// What is found for every platform is told once; what is found for some names these.
+func TestBuilds(t *testing.T) {
+	t.Parallel()
+	main := module(t, "0.10", "main", "1", "a@1")
+	a := module(t, "0.6", "a", "1")
+	a.Descriptor.Targets = []buildpack.Target{{OS: "linux", Arch: "amd64"}, {OS: "linux", Arch: "arm64", Variant: "v8", Distros: []buildpack.Distro{{Name: "ubuntu", Version: "24.04"}}}}
+	var builds []buildpack.PlatformBuild
+	for _, target := range targets(t, "linux/amd64", "linux/arm64:ubuntu@24.04", "linux/arm64:ubuntu@22.04", "linux/s390x") {
+		builds = append(builds, buildpack.PlatformBuild{Target: target, Main: main, Deps: []buildpack.Module{a}})
+	}
+	var got []string
+	for _, f := range lint.Builds(builds, lint.APIs{Oldest: "0.7"}) {
+		got = append(got, f.String())
+	}
+	want := []string{
+		"'a@1' needs Buildpack API 0.6, older than 0.7 (api-too-old)",
+		"linux/arm64:ubuntu@22.04: the targets of 'a@1' are others: linux/amd64, linux/arm64/v8:ubuntu@24.04 (undeclared-platform)",
+		"linux/s390x: the targets of 'a@1' are others: linux/amd64, linux/arm64/v8:ubuntu@24.04 (undeclared-platform)",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
