@@ -235,7 +235,11 @@ func (s *search) failures() error {
 		missing = append(missing, n.missing)
 		if n.err != nil && !told[n.err] {
 			told[n.err] = true
-			errs = append(errs, fmt.Errorf("resolving the dependency '%s': %w", n.name(), n.err))
+			err := fmt.Errorf("resolving the dependency '%s': %w", n.name(), n.err)
+			if n.loc.Kind == Registry && fault.HintOf(err) == "" && !strings.HasPrefix(n.loc.Given, fromRegistry) {
+				err = fault.Hint(err, "for the image of that name write 'docker://%s'", n.loc.Given)
+			}
+			errs = append(errs, err)
 		}
 	}
 	if err := buildpack.CheckMissing(missing); err != nil {
