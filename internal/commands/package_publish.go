@@ -29,7 +29,7 @@ func (p *packaging) publish(ctx context.Context, images []buildpack.PlatformImag
 	}
 	progress := p.console.Progress()
 	defer progress.Close()
-	publisher, err := p.publisher(p.cnb(images), p.flags.metadataFile != "" || p.globals.output != "", observer(progress))
+	publisher, err := p.publisher(p.cnb(images), p.flags.metadataFile != "" || p.globals.output != "", stepObserver(progress, platformSteps(images)))
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,11 @@ var done = map[string]string{"upload": "Uploaded", "load": "Loaded", "write": "W
 
 // observer shows what a publisher does, one step for each destination.
 func observer(p *ui.Progress) publish.Observer {
+	return stepObserver(p, func(e publish.Event) string { return e.Ref })
+}
+
+// stepObserver shows what a publisher does; step names the bar that an event moves.
+func stepObserver(p *ui.Progress, step func(publish.Event) string) publish.Observer {
 	var mu sync.Mutex
 	finished := map[string]bool{}
 	once := func(e publish.Event) bool {
@@ -29,7 +34,7 @@ func observer(p *ui.Progress) publish.Observer {
 		}
 		switch e.Kind {
 		case "upload", "load", "write":
-			p.Update(e.Ref, e.Descriptor.Digest.String(), e.Done, e.Total)
+			p.Update(step(e), e.Ref+e.Descriptor.Digest.String(), e.Done, e.Total)
 			if e.Done == e.Total && e.Total > 0 && once(e) {
 				p.Finished("%s %s to '%s'", done[e.Kind], what, e.Ref)
 			}
