@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -37,7 +38,7 @@ func (p *packaging) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	loaded, err := p.open(ctx, uri, dir)
+	loaded, err := p.openTree(ctx, uri, dir)
 	if err != nil {
 		return err
 	}
@@ -66,17 +67,20 @@ func (p *packaging) load(ctx context.Context) error {
 	return err
 }
 
-// open reads a folder or an archive, which may have to be downloaded into dir.
-func (p *packaging) open(ctx context.Context, uri, dir string) (*load.Loaded, error) {
-	client, err := p.registry()
+// openTree reads a folder or an archive, which may have to be downloaded into
+// dir. The progress shows no more of a URL than its last part: the rest may hold
+// secrets.
+func (s *session) openTree(ctx context.Context, uri, dir string) (*load.Loaded, error) {
+	client, err := s.registry()
 	if err != nil {
 		return nil, err
 	}
-	progress := p.console.Progress()
+	progress := s.console.Progress()
 	defer progress.Close()
+	address, _, _ := strings.Cut(uri, "?")
 	return load.Open(ctx, uri, load.Options{
-		Dir: dir, HTTP: client.Downloads(), Retries: p.globals.retries,
-		Observe: func(done, total int64) { progress.Update("downloading", uri, done, total) },
+		Dir: dir, HTTP: client.Downloads(), Retries: s.globals.retries,
+		Observe: func(done, total int64) { progress.Update("downloading", path.Base(address), done, total) },
 	})
 }
 

@@ -41,6 +41,9 @@ func TestDownload(t *testing.T) {
 	if n := requests.Load(); n != 1 {
 		t.Errorf("%d requests", n)
 	}
+	if raw, err := os.ReadFile(l.File); err != nil || string(raw) != string(data) {
+		t.Errorf("'%s' is not what was downloaded: %v", l.File, err)
+	}
 	// One content, one identity: wherever it was downloaded to.
 	again := open(t, url+"/x.tgz", quick(t, 2))
 	if a, b := l.Tree.Entries[1], again.Tree.Entries[1]; a.ID != b.ID || !a.Durable {

@@ -321,8 +321,8 @@ func TestCompressedArchives(t *testing.T) {
 		for range 2 {
 			same(t, list(t, l.Tree), want)
 		}
-		if l.Folder {
-			t.Errorf("%s: an archive is taken for a folder", name)
+		if raw, err := os.ReadFile(l.File); l.Folder || err != nil || !bytes.Equal(raw, content) {
+			t.Errorf("%s: an archive is taken for a folder, or '%s' is not as it came: %v", name, l.File, err)
 		}
 		must(t, l.Close())
 		left, err := os.ReadDir(spool)
