@@ -121,7 +121,7 @@ func (s *session) resolver(kind, index string, policy dependency.Policy) (*depen
 	}
 	return &dependency.Resolver{
 		Opener: s.openerWith(client.Cached(cache)),
-		Load: func(ctx context.Context, uri string) (*load.Loaded, error) { return s.openTree(ctx, uri, scratch) },
+		Load:   func(ctx context.Context, uri string) (*load.Loaded, error) { return s.openTree(ctx, uri, scratch) },
 		Index: func(ctx context.Context) (*dependency.Index, error) {
 			return dependency.OpenIndex(ctx, dependency.IndexOptions{Registry: index, PackHome: s.packHome(), CacheDir: s.cacheDir()})
 		},
