@@ -164,7 +164,7 @@ func TestPackagingHealsAWrongCache(t *testing.T) {
 		if strings.Count(stderr, compressed) != 1 || strings.Contains(stderr, "ERROR") {
 			t.Errorf("%s: stderr %q", name, stderr)
 		}
-		if again, stderr := m.digest("buildpack", "package", "--dry-run", "--path", bp, args[0]); strings.Contains(stderr, compressed) || again != want && name != "append" {
+		if again, stderr := m.digest("buildpack", "package", "--dry-run", "--publish", "--path", bp, args[0]); strings.Contains(stderr, compressed) || again != want && name != "append" {
 			t.Errorf("%s: it did not heal: digest %s, stderr %q", name, again, stderr)
 		}
 	}
