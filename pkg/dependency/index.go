@@ -12,8 +12,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/Masterminds/semver/v3"
 	"github.com/google/go-containerregistry/pkg/name"
+	"golang.org/x/mod/semver"
 
 	"github.com/multipack/multipack/internal/fault"
 	"github.com/multipack/multipack/pkg/reference"
@@ -116,18 +116,25 @@ func (x *Index) choose(id ID, entries []Entry) (Entry, error) {
 			x.name, id.Version, id.Namespace, id.Name, versions(entries))
 	}
 	var newest Entry
-	var at *semver.Version
+	var at string
 	for _, e := range entries {
-		v, err := semver.StrictNewVersion(e.Version)
-		if e.Yanked || err != nil || at != nil && !v.GreaterThan(at) {
+		v, ok := ordered(e.Version)
+		if e.Yanked || !ok || at != "" && semver.Compare(v, at) <= 0 {
 			continue
 		}
 		newest, at = e, v
 	}
-	if at == nil {
+	if at == "" {
 		return Entry{}, fault.New(fault.NotFound, "CNB registry '%s' has no version of '%s' that is not yanked (versions found: %s)", x.name, id, versions(entries))
 	}
 	return newest, nil
+}
+
+// ordered is a semantic version as package semver writes it, with a v. Of
+// what that package reads beyond the specification (v1, v1.2) nothing is taken.
+func ordered(version string) (string, bool) {
+	v := "v" + version
+	return v, semver.IsValid(v) && semver.Canonical(v) == strings.TrimSuffix(v, semver.Build(v))
 }
 
 // lastOfEach keeps the last line of a version that stands there twice.

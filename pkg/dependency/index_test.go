@@ -114,6 +114,45 @@ func TestIndexInAFolder(t *testing.T) {
 	checkSample(t, open(t, dependency.IndexOptions{Registry: sampleIndex(t)}))
 }
 
+// The newest version is that of semantic versioning; what is none is skipped.
+func TestNewestVersion(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		versions, newest string
+	}{
+		{"1.9.0 1.10.0 1.2.0", "1.10.0"},
+		{"1.2.3-rc.1 1.2.3 1.2.3-rc.2", "1.2.3"},
+		{"1.2.3-rc.10 1.2.3-rc.9", "1.2.3-rc.10"},
+		{"1.2.3-alpha 1.2.3-1", "1.2.3-alpha"},
+		{"1.2.3-rc.1 1.2.3-rc", "1.2.3-rc.1"},
+		{"0.9.9 1.0.0-rc.1", "1.0.0-rc.1"},
+		{"1.0.0 18446744073709551615.0.0", "18446744073709551615.0.0"},
+		// Build metadata decides nothing: the first of equals stays.
+		{"1.2.3+a 1.2.3+b 1.2.3", "1.2.3+a"},
+		{"1.2.3-rc.1+b.2 1.2.3-rc.0+z", "1.2.3-rc.1+b.2"},
+		{"0.1.0 9 9.9 v9.0.0 V9.0.0 09.0.0 9.00.0 9.0.0.0 9.0.0-01 9.0.0- 9.0.0+ 9.0.0-a..b 9.0.0-a_b 9.0.0+a_b 9.x.0 -9.0.0 latest ~9.0.0", "0.1.0"},
+		{"9 9.9 v9.0.0 09.0.0 latest", ""},
+	} {
+		dir, text := t.TempDir(), ""
+		for v := range strings.FieldsSeq(c.versions) {
+			text += line("acme/foo", v, false)
+		}
+		writeFile(t, filepath.Join(dir, "3", "fo", "acme_foo"), text)
+		at, err := locate(t, open(t, dependency.IndexOptions{Registry: dir}), "acme/foo")
+		if c.newest == "" {
+			if !fault.Is(err, fault.NotFound) {
+				t.Errorf("%s: got %v, %v", c.versions, at, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", c.versions, err)
+		} else if want := version2hex(c.newest); !strings.HasSuffix(at.Ref.Name.Name(), want) {
+			t.Errorf("%s: got '%s', want the one of '%s'", c.versions, at.Ref.Name.Name(), c.newest)
+		}
+	}
+}
+
 // git runs git without the machine's configuration.
 func git(t *testing.T, dir string, args ...string) {
 	t.Helper()
