@@ -2,18 +2,13 @@ package daemon
 
 import (
 	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
-
-	"github.com/docker/cli/cli/connhelper"
-	"github.com/moby/moby/client"
+	"strings"
 
 	"github.com/multipack/multipack/internal/fault"
 )
@@ -21,20 +16,21 @@ import (
 // endpoint is where an engine listens and how it is spoken to.
 type endpoint struct {
 	host string
-	// certs is the directory with ca.pem, cert.pem and key.pem; "" without TLS.
+	// certs is the directory with ca.pem, cert.pem and key.pem; "" for none.
 	certs string
-	// skipVerify leaves the engine's certificate unchecked.
+	// skipVerify leaves the engine's certificate unchecked. Both mean TLS, but
+	// not for a socket, a pipe and ssh.
 	skipVerify bool
 }
 
 // findEndpoint follows the docker command: DOCKER_HOST, then the context.
 func findEndpoint(getenv func(string) string) (endpoint, error) {
-	if host := getenv(client.EnvOverrideHost); host != "" {
-		return endpoint{host: host, certs: getenv(client.EnvOverrideCertPath), skipVerify: getenv(client.EnvTLSVerify) == ""}, nil
-	}
 	dir := getenv("DOCKER_CONFIG")
 	if dir == "" {
 		dir = filepath.Join(getenv("HOME"), ".docker")
+	}
+	if host := strings.TrimSpace(getenv("DOCKER_HOST")); host != "" {
+		return fromEnvironment(host, dir, getenv), nil
 	}
 	context := getenv("DOCKER_CONTEXT")
 	if context == "" {
@@ -44,9 +40,20 @@ func findEndpoint(getenv func(string) string) (endpoint, error) {
 		}
 	}
 	if context == "" || context == "default" {
-		return endpoint{host: client.DefaultDockerHost, certs: getenv(client.EnvOverrideCertPath), skipVerify: getenv(client.EnvTLSVerify) == ""}, nil
+		return fromEnvironment(defaultHost, dir, getenv), nil
 	}
 	return readContext(filepath.Join(dir, "contexts"), context)
+}
+
+// fromEnvironment is the endpoint of a host that no context describes.
+func fromEnvironment(host, config string, getenv func(string) string) endpoint {
+	e := endpoint{host: host, certs: getenv("DOCKER_CERT_PATH")}
+	if getenv("DOCKER_TLS_VERIFY") == "" {
+		e.skipVerify = e.certs != ""
+	} else if e.certs == "" {
+		e.certs = config // as the docker command: who wants TLS must not get less
+	}
+	return e
 }
 
 func currentContext(config string) (string, error) {
@@ -98,49 +105,4 @@ func readContext(dir, name string) (endpoint, error) {
 		e.certs = certs
 	}
 	return e, nil
-}
-
-func (e endpoint) options() ([]client.Opt, error) {
-	helper, err := connhelper.GetConnectionHelper(e.host)
-	if err != nil {
-		return nil, err
-	}
-	transport := &http.Transport{MaxIdleConns: 6}
-	httpClient := &http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}
-	if helper != nil { // ssh
-		transport.DialContext = helper.Dialer
-		return []client.Opt{client.WithHTTPClient(httpClient), client.WithHost(helper.Host), client.WithScheme("http"), client.WithDialContext(helper.Dialer)}, nil
-	}
-	scheme := "http"
-	if e.certs != "" {
-		scheme = "https"
-		if transport.TLSClientConfig, err = e.tls(); err != nil {
-			return nil, err
-		}
-	}
-	return []client.Opt{client.WithHTTPClient(httpClient), client.WithHost(e.host), client.WithScheme(scheme)}, nil
-}
-
-// tls is as the docker command has it: a client certificate where there is one,
-// and the engine's checked against ca.pem unless that is switched off.
-func (e endpoint) tls() (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: e.skipVerify}
-	ca, err := os.ReadFile(filepath.Join(e.certs, "ca.pem"))
-	switch {
-	case err == nil:
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(ca) {
-			return nil, fmt.Errorf("reading '%s': it holds no certificate", filepath.Join(e.certs, "ca.pem"))
-		}
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
-	}
-	pair, err := tls.LoadX509KeyPair(filepath.Join(e.certs, "cert.pem"), filepath.Join(e.certs, "key.pem"))
-	switch {
-	case err == nil:
-		c.Certificates = []tls.Certificate{pair}
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("reading the client certificate in '%s': %w", e.certs, err)
-	}
-	return c, nil
 }
