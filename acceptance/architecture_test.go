@@ -55,11 +55,19 @@ var (
 
 // sole names the only room that may import a library.
 var sole = map[string][]string{
-	"github.com/spf13/cobra":        {"internal/commands", "internal/commands/reference"},
-	"github.com/heroku/color":       {"internal/ui"},
-	"github.com/vbauerster/mpb/v8":  {"internal/ui"},
-	"github.com/moby/moby/client":   {"internal/daemon"},
-	"github.com/buildpacks/imgutil": {"pkg/layer"},
+	"github.com/spf13/cobra":               {"internal/commands", "internal/commands/reference"},
+	"github.com/heroku/color":              {"internal/ui"},
+	"github.com/vbauerster/mpb/v8":         {"internal/ui"},
+	"github.com/docker/cli/cli/connhelper": {"internal/daemon"},
+	"github.com/Microsoft/go-winio":        {"internal/daemon"},
+	"github.com/buildpacks/imgutil":        {"pkg/layer"},
+}
+
+// heavy are libraries that the program must not bring along: what they make when
+// they are loaded would be paid for by every start. Tests may use them.
+var heavy = []string{
+	"github.com/moby/moby", "github.com/docker/docker", "github.com/docker/go-connections", "github.com/containerd",
+	"github.com/distribution", "github.com/Masterminds/semver", "go.opentelemetry.io", "google.golang.org",
 }
 
 type pkg struct {
@@ -97,6 +105,19 @@ func TestArchitecture(t *testing.T) {
 			}
 		}
 		checkSole(t, room, p.Imports)
+	}
+}
+
+func TestProgramIsLight(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("go", "list", "-deps", module+"cmd/multipack").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for p := range strings.FieldsSeq(string(out)) {
+		if within(p, heavy) {
+			t.Errorf("the program must not consist of %s", p)
+		}
 	}
 }
 
