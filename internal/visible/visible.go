@@ -14,6 +14,8 @@ import (
 // sequences, line feeds, tabs, direction marks, invisible characters, spaces
 // other than U+0020 and invalid UTF-8 are spelled out as in a Go string. What is
 // printable stays as it is, backslashes too: the result is to be read, not parsed.
+// Of the characters that choose another form of the one before, those that emoji
+// are written with stay.
 func Text(s string) string {
 	if strings.IndexFunc(s, hidden) < 0 && utf8.ValidString(s) {
 		return s
@@ -54,4 +56,19 @@ func Escape(doc string, escape func(rune) string) string {
 	return b.String()
 }
 
-func hidden(r rune) bool { return !unicode.IsPrint(r) }
+func hidden(r rune) bool {
+	switch {
+	case r < 0x80:
+		return r < ' ' || r == 0x7f
+	case r == '\ufe0e', r == '\ufe0f': // text or emoji
+		return false
+	}
+	return !unicode.IsPrint(r) || unicode.In(r, blank...)
+}
+
+// blank are characters that count as letters, marks or symbols and show nothing:
+// fillers, joiners, variation selectors, and the pattern of Braille without a dot.
+var blank = []*unicode.RangeTable{
+	unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector,
+	{R16: []unicode.Range16{{Lo: 0x2800, Hi: 0x2800, Stride: 1}}},
+}

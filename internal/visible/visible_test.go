@@ -27,6 +27,12 @@ func TestText(t *testing.T) {
 		"a\u2028b":      `a\u2028b`,
 		"\U000e0041":    `\U000e0041`,
 		"\ufffd":        "\ufffd",
+		"a\u3164b":      `a\u3164b`,
+		"\u115f\uffa0":  `\u115f\uffa0`,
+		"a\u034fb":      `a\u034fb`,
+		"a\U000e0100":   `a\U000e0100`,
+		"\u2800":        `\u2800`,
+		"☕\ufe0f":       "☕\ufe0f",
 		`back\slash'"`:  `back\slash'"`,
 	} {
 		if got := visible.Text(in); got != want {
