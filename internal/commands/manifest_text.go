@@ -128,11 +128,12 @@ func (t treeText) title(n outline.Node, platforms map[string]string) string {
 	case n.ArtifactType != "":
 		what += " of type " + visible.Text(n.ArtifactType)
 	}
-	if n.Platform != "" {
+	switch {
+	case n.Platform == "":
+	case n.Kind == outline.Image && n.ArtifactType == "":
 		what = visible.Text(n.Platform)
-		if n.Kind != outline.Image {
-			what += "  " + string(n.Kind)
-		}
+	default:
+		what = visible.Text(n.Platform) + "  " + what
 	}
 	text := fmt.Sprintf("%s  %s  %s", t.console.Paint(ui.Key, what), outline.Short(n.Digest), ui.Size(n.Bytes))
 	switch {

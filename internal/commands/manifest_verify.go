@@ -191,7 +191,7 @@ func (s *session) writeVerified(doc verifyDocument) {
 	s.console.Table(t)
 	for _, e := range doc.Entries {
 		for _, finding := range e.Findings {
-			s.console.Result(fmt.Sprintf("%s: %s: %s", entryName(e), s.console.Paint(ui.Bad, string(finding.Kind)), finding.Message))
+			s.console.Line(ui.Cell{Text: entryName(e) + ": "}, ui.Cell{Text: string(finding.Kind), Pen: ui.Bad}, ui.Cell{Text: ": " + finding.Message})
 		}
 	}
 }
