@@ -38,7 +38,8 @@ func newInspect(s *session, m module) *cobra.Command {
 
 --all-platforms compares all of them, or those that --platform names: a row for each module, a column for each platform
 with the layer's digest and size, and then what differs: modules, versions, APIs, orders, targets, stacks, labels. A
-row that differs is marked '!'. Other layer content alone is no difference: binaries are meant to differ.
+row that differs is marked '!', and so is in it what is not as on most platforms; '?' stands behind what is optional in
+an order. Other layer content alone is no difference: binaries are meant to differ.
 
 Only manifests and configs are read, never a layer. Those that were read are kept in the cache folder, by digest
 (MULTIPACK_CACHE names another folder, or is 'off').`, m.article()),

@@ -78,7 +78,7 @@ func (t matrixText) write(given, location string, infos []inspect.Info) {
 		return
 	}
 	t.Line()
-	t.Line(ui.Cell{Text: fmt.Sprintf("%d platforms, %s with every layer counted once", len(infos), ui.Size(t.UniqueSize))})
+	t.folded("", fmt.Sprintf("%d platforms, %s with every layer counted once", len(infos), ui.Size(t.UniqueSize)), ui.Plain)
 	if !t.Skew() {
 		t.Line(ui.Cell{Text: "No differences", Pen: ui.Good})
 		return
@@ -101,8 +101,8 @@ func (t matrixText) table(kind string) ui.Table {
 		if row.Skew {
 			cells[0] = ui.Cell{Text: marked + row.ID + "@" + row.Version, Pen: ui.Changed}
 		}
-		for i := range row.Cells {
-			cells = append(cells, t.cell(row, i))
+		for i, odd := range t.Odd(row) {
+			cells = append(cells, t.cell(row, i, odd))
 		}
 		table.Rows = append(table.Rows, cells)
 	}
@@ -116,28 +116,39 @@ func (t matrixText) table(kind string) ui.Table {
 
 // cell is a module on a platform: its layer, faint where all platforms have the
 // same one, or that it is missing, and in which versions it is there instead.
-func (t matrixText) cell(row inspect.Row, at int) ui.Cell {
+// What is not as on most platforms is marked.
+func (t matrixText) cell(row inspect.Row, at int, odd bool) ui.Cell {
 	cell := row.Cells[at]
 	if !cell.Present {
 		text, others := "missing", t.versions(row.ID, at)
 		if len(others) > 0 {
 			text += " (has " + strings.Join(others, ", ") + ")"
 		}
-		return ui.Cell{Text: text, Pen: ui.Bad}
+		if odd {
+			return ui.Cell{Text: text, Pen: ui.Bad}
+		}
+		return ui.Cell{Text: text}
 	}
+	out := ui.Cell{Text: columnsOf(short(cell.Layer), cell.Size), Pen: t.pen(row, at)}
 	if cell.Layer == "" {
-		return ui.Cell{Text: "no layer", Pen: ui.Bad}
+		out = ui.Cell{Text: "no layer", Pen: ui.Bad}
 	}
-	pen := ui.Faint
-	for _, other := range row.Cells {
-		if other.Layer != cell.Layer {
-			pen = ui.Plain
+	if odd {
+		out.Text += " " + strings.TrimSpace(marked)
+		if out.Pen != ui.Bad {
+			out.Pen = ui.Changed
 		}
 	}
-	if len(row.Cells) == 1 {
-		pen = ui.Plain
+	return out
+}
+
+// pen is faint for a layer that all platforms have.
+func (t matrixText) pen(row inspect.Row, at int) ui.Pen {
+	other := func(c inspect.Cell) bool { return c.Layer != row.Cells[at].Layer }
+	if len(row.Cells) == 1 || slices.ContainsFunc(row.Cells, other) {
+		return ui.Plain
 	}
-	return ui.Cell{Text: columnsOf(short(cell.Layer), cell.Size), Pen: pen}
+	return ui.Faint
 }
 
 // versions are those of a module that a platform has.
@@ -153,33 +164,69 @@ func (t matrixText) versions(id string, at int) []string {
 
 // difference writes one heading, and below it each value with the platforms
 // that have it. The value of most platforms, or the first of several such, is
-// taken for the usual one; the others are coloured. Of a module that is missing
+// taken for the usual one; the others are coloured, and of orders that have much
+// in common with it only what is different is shown. Of a module that is missing
 // the table says the rest.
 func (t matrixText) difference(d inspect.Difference) {
 	const indent = "  "
 	t.folded(indent, heading(d), ui.Changed)
-	groups := inspect.Groups(d)
-	usual := 0
+	groups := t.groups(d)
+	usual := inspect.Usual(groups)
 	for i, g := range groups {
-		if len(g.Columns) > len(groups[usual].Columns) {
-			usual = i
+		on := t.on(g)
+		if d.What == "module" {
+			switch {
+			case i == usual:
+			case g.Value == "":
+				t.folded(strings.Repeat(indent, 2), "missing on "+on, ui.Plain)
+			default:
+				t.folded(strings.Repeat(indent, 2), "only on "+on, ui.Plain)
+			}
+			continue
 		}
-	}
-	for i, g := range groups {
+		if i != usual && d.What == "order" {
+			if changes := inspect.OrderChanges(groups[usual].Value, g.Value); changes != nil {
+				t.folded(strings.Repeat(indent, 2), on+", different in:", ui.Key)
+				t.changes(strings.Repeat(indent, 3), changes)
+				continue
+			}
+		}
 		pen := ui.Plain
 		if i != usual {
 			pen = ui.Changed
 		}
-		on := t.on(g)
-		if d.What == "module" {
-			if g.Value == "" {
-				t.folded(strings.Repeat(indent, 2), "missing on "+on, ui.Plain)
-			}
-			continue
-		}
 		t.folded(strings.Repeat(indent, 2), on+":", ui.Key)
 		for _, line := range g.Lines {
 			t.folded(strings.Repeat(indent, 3), line, pen)
+		}
+	}
+}
+
+// groups are the values of d; the usual one comes first, as others refer to it.
+func (t matrixText) groups(d inspect.Difference) []inspect.Group {
+	groups := inspect.Groups(d)
+	for _, row := range t.Rows {
+		if row.ID+"@"+row.Version == d.Module {
+			groups = row.Groups(d)
+		}
+	}
+	if usual := inspect.Usual(groups); d.What == "order" {
+		first := groups[usual]
+		groups = slices.Insert(slices.Delete(groups, usual, usual+1), 0, first)
+	}
+	return groups
+}
+
+// changes are what is different in an order.
+func (t matrixText) changes(indent string, all []inspect.Change) {
+	for _, c := range all {
+		switch c.Sign {
+		case "":
+			t.folded(indent, c.Text, ui.Plain)
+		case "-":
+			t.folded(indent+"  ", "- "+c.Text, ui.Bad)
+		default:
+			t.folded(indent+"  ", "+ "+c.Text, ui.Good)
 		}
 	}
 }
@@ -195,7 +242,7 @@ func (t matrixText) on(g inspect.Group) string {
 			out = append(out, name)
 		}
 	}
-	if len(in) > 4 && len(out) < len(in)/2 {
+	if len(in) > 3 && len(out) < len(in)/2 {
 		return "all but " + strings.Join(out, ", ")
 	}
 	return strings.Join(in, ", ")

@@ -78,18 +78,39 @@ func (t Table) parts(limit int) []grid {
 		pair = max(pair, 2*len(gap)+all.width[i]+all.width[i+1])
 	}
 	all.squeeze(t.Fixed, limit-pair, comfortable)
+	starts := all.starts(t.Fixed, limit)
+	if len(starts) > 2 {
+		// Many parts: long names may cost their middle, if that makes it fewer.
+		narrow := t.grid()
+		narrow.squeeze(t.Fixed, min(limit-pair, max(comfortable, limit/3)), comfortable)
+		if fewer := narrow.starts(t.Fixed, limit); len(fewer) < len(starts) {
+			all, starts = narrow, fewer
+		}
+	}
 	lead := all.columns(0, t.Fixed)
 	var out []grid
-	for from := t.Fixed; from < len(all.width); {
-		to, used := from, lead.total()
-		for to < len(all.width) && (to == from || used+len(gap)+all.width[to] <= limit) {
-			used += len(gap) + all.width[to]
-			to++
+	for i, from := range starts {
+		to := len(all.width)
+		if i+1 < len(starts) {
+			to = starts[i+1]
 		}
 		part := lead.beside(all.columns(from, to))
 		part.squeeze(len(part.width), limit, narrowest)
 		out = append(out, part)
-		from = to
+	}
+	return out
+}
+
+// starts are the columns with which parts begin when each takes as many as fit
+// into limit beside the first fixed ones.
+func (g grid) starts(fixed, limit int) []int {
+	var out []int
+	used := 0
+	for i := fixed; i < len(g.width); i++ {
+		if used += len(gap) + g.width[i]; out == nil || used > limit {
+			out = append(out, i)
+			used = g.columns(0, fixed).total() + len(gap) + g.width[i]
+		}
 	}
 	return out
 }

@@ -69,6 +69,20 @@ func TestTableKeepsToTheWidth(t *testing.T) {
 	}
 }
 
+// A long name does not make a part of every second column.
+func TestTableHasFewPartsForLongNames(t *testing.T) {
+	t.Parallel()
+	name := "vendor/" + strings.Repeat("x", 90) + "/jre@10.4.2"
+	got := table(wide(name, 12), 160)
+	if parts := strings.Count(got, "NAME"); parts != 2 || !strings.Contains(got, "/jre@10.4.2") {
+		t.Errorf("%d parts:\n%s", parts, got)
+	}
+	// Where it would not make fewer parts, the name stays.
+	if got := table(wide(name, 3), 160); !strings.Contains(got, name) {
+		t.Errorf("got\n%s", got)
+	}
+}
+
 // Two columns are the least that can be compared.
 func TestTablePutsTwoColumnsSideBySide(t *testing.T) {
 	t.Parallel()

@@ -232,8 +232,11 @@ func compact(v any) string {
 	return string(raw)
 }
 
-// orderSeparator stands between the groups of an order on one line.
-const orderSeparator = " | "
+// What stands between the groups of an order on one line, and between the modules of a group.
+const (
+	orderSeparator = " | "
+	refSeparator   = ", "
+)
 
 // orderText is an order on one line: groups between bars, optional modules with a question mark.
 func orderText(order buildpack.Order) string {
@@ -249,7 +252,7 @@ func orderText(order buildpack.Order) string {
 				refs[j] += "[" + strings.Join(ref.ExecEnv, ",") + "]"
 			}
 		}
-		groups[i] = strings.Join(refs, ", ")
+		groups[i] = strings.Join(refs, refSeparator)
 	}
 	return strings.Join(groups, orderSeparator)
 }

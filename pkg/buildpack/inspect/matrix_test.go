@@ -90,3 +90,57 @@ func TestGroups(t *testing.T) {
 		}
 	}
 }
+
+// What is not as on most platforms is found, and of several alike the first is the usual one.
+func TestOdd(t *testing.T) {
+	t.Parallel()
+	with := func(api string) []inspect.Module { return []inspect.Module{{ID: "a", Version: "1", API: api}} }
+	other := []inspect.Module{{ID: "a", Version: "2"}}
+	for name, c := range map[string]struct {
+		modules [][]inspect.Module
+		want    [][]bool // for each row
+	}{
+		"same":             {[][]inspect.Module{with("0.9"), with("0.9")}, [][]bool{{false, false}}},
+		"api":              {[][]inspect.Module{with("0.9"), with("0.10"), with("0.10")}, [][]bool{{true, false, false}}},
+		"api of two":       {[][]inspect.Module{with("0.9"), with("0.10")}, [][]bool{{false, true}}},
+		"missing":          {[][]inspect.Module{with("0.9"), nil, with("0.9")}, [][]bool{{false, true, false}}},
+		"missing of two":   {[][]inspect.Module{nil, with("0.9")}, [][]bool{{true, false}}},
+		"version":          {[][]inspect.Module{with(""), with(""), other}, [][]bool{{false, false, true}, {false, false, true}}},
+		"missing and api":  {[][]inspect.Module{nil, with("0.9"), with("0.9"), with("0.10")}, [][]bool{{true, false, false, true}}},
+		"without and none": {[][]inspect.Module{nil, nil, nil, with(""), with("0.9"), with("0.9")}, [][]bool{{true, true, true, true, false, false}}},
+	} {
+		var infos []inspect.Info
+		for i, modules := range c.modules {
+			infos = append(infos, on(string(rune('a'+i)), modules...))
+		}
+		m := inspect.NewMatrix(infos)
+		var got [][]bool
+		for _, row := range m.Rows {
+			got = append(got, m.Odd(row))
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+func TestOrderChanges(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		usual, value string
+		want         []inspect.Change
+	}{
+		"another version":  {"a@1, b@1, c@1 | d@1", "a@1, b@2, c@1 | d@1", []inspect.Change{{Text: "Group #1:"}, {"-", "b@1"}, {"+", "b@2"}}},
+		"optional":         {"a@1, b@1 | d@1", "a@1, b@1? | d@1", []inspect.Change{{Text: "Group #1:"}, {"-", "b@1"}, {"+", "b@1?"}}},
+		"moved":            {"a@1, b@1, c@1", "b@1, c@1, a@1", []inspect.Change{{Text: "Group #1:"}, {"-", "a@1"}, {"+", "a@1"}}},
+		"one group less":   {"a@1, b@1 | d@1", "a@1, b@1", []inspect.Change{{"-", "Group #2: d@1"}}},
+		"one group more":   {"a@1, b@1", "a@1, b@1 | d@1, e@1", []inspect.Change{{"+", "Group #2: d@1, e@1"}}},
+		"one module less":  {"a@1, b@1, c@1", "a@1, c@1", []inspect.Change{{Text: "Group #1:"}, {"-", "b@1"}}},
+		"little in common": {"a@1, b@1", "a@1, b@2", nil},
+		"nothing":          {"", "a@1", nil},
+	} {
+		if diff := cmp.Diff(c.want, inspect.OrderChanges(c.usual, c.value)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
