@@ -44,17 +44,31 @@ func (s *session) writeIndex(doc indexDocument) {
 	for _, e := range doc.Entries {
 		platforms[e.Digest] = e.Platform
 	}
-	t := ui.Table{Head: heads("PLATFORM", "DIGEST", "SIZE", "MEDIA TYPE", "ANNOTATIONS"), Fixed: 2}
-	for _, e := range doc.Entries {
-		digest := e.Digest
-		if s.console.Width() < wide {
-			digest = outline.Short(digest)
-		}
-		t.Rows = append(t.Rows, []ui.Cell{
-			{Text: e.shownPlatform(platforms)}, {Text: digest}, {Text: ui.Size(e.Size)}, {Text: e.MediaType}, {Text: pairs(e.Annotations)},
-		})
+	s.console.Table(s.entryTable(doc.Entries, platforms))
+}
+
+// entryTable has a row for each entry. A narrow terminal gets what tells them
+// apart: short digests, and media types without what all of them begin with. The
+// column of annotations is there where any entry has some.
+func (s *session) entryTable(entries []entryDocument, platforms map[string]string) ui.Table {
+	narrow := s.console.Width() < wide
+	annotated := slices.ContainsFunc(entries, func(e entryDocument) bool { return len(e.Annotations) > 0 })
+	t := ui.Table{Head: heads("PLATFORM", "DIGEST", "SIZE", "MEDIA TYPE"), Fixed: 2}
+	if annotated {
+		t.Head = append(t.Head, heads("ANNOTATIONS")...)
 	}
-	s.console.Table(t)
+	for _, e := range entries {
+		digest, mediaType := e.Digest, e.MediaType
+		if narrow {
+			digest, mediaType = outline.Short(digest), strings.TrimPrefix(mediaType, "application/vnd.")
+		}
+		row := []ui.Cell{{Text: e.shownPlatform(platforms)}, {Text: digest}, {Text: ui.Size(e.Size)}, {Text: mediaType}}
+		if annotated {
+			row = append(row, ui.Cell{Text: pairs(e.Annotations)})
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
 }
 
 // shownPlatform is the entry's platform; of an attestation what it is about.
