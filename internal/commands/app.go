@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/multipack/multipack/internal/fault"
-	"github.com/multipack/multipack/internal/ui"
 )
 
 // App is one run's view of the outside world. It is built per run, so that the
@@ -49,8 +48,8 @@ func (a *App) Run(ctx context.Context, argv []string) int {
 	if ctx.Err() != nil {
 		err = fault.New(fault.Interrupted, "interrupted: %w", err)
 	}
-	if s.console == nil && wantsJSON(args) {
-		s.globals.output = ui.JSON // the flags were not read to their end
+	if s.console == nil {
+		s.globals.output = wanted(args) // the flags were not read to their end
 	}
 	return s.report(err)
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/multipack/multipack/internal/fault"
-	"github.com/multipack/multipack/internal/ui"
 )
 
 // errorBody is what documents say of an error.
@@ -24,7 +23,7 @@ type errorBody struct {
 	Hint    string `json:"hint,omitempty"`
 }
 
-// errorDocument is what -o json prints for an error.
+// errorDocument is what -o prints for an error.
 type errorDocument struct {
 	Error errorBody `json:"error"`
 }
@@ -45,8 +44,8 @@ func (s *session) report(err error) int {
 	if kindOf(err) == fault.Interrupted {
 		body.Message, body.Hint = "interrupted: nothing more was written", ""
 	}
-	if _, said := errors.AsType[*documentedError](err); s.globals.output == ui.JSON && !said {
-		_ = console.Document(ui.JSON, errorDocument{Error: body}) // the line on stderr says it too
+	if _, said := errors.AsType[*documentedError](err); s.globals.output != "" && !said {
+		_ = console.Document(s.globals.output, errorDocument{Error: body}) // the line on stderr says it too
 	}
 	console.Error("%s", body.Message)
 	if body.Hint != "" {

@@ -45,8 +45,8 @@ func (g *globals) register(f *pflag.FlagSet) {
 func (g *globals) check(formats []string) error {
 	if g.output != "" && !slices.Contains(formats, g.output) {
 		bad := g.output
-		if bad != "json" && bad != "yaml" && bad != "toml" {
-			g.output = ""
+		if !slices.Contains(documentFormats, bad) {
+			g.output = "" // the error is told in words
 		}
 		return fault.New(fault.Usage, "reading flag '--output': '%s' is not one of '%s'", bad, strings.Join(formats, "', '"))
 	}
@@ -67,23 +67,30 @@ func (g *globals) check(formats []string) error {
 	return nil
 }
 
-// wantsJSON looks for -o json among arguments that could not be read as flags:
-// whoever asks for documents gets the error as one, wherever the mistake stands.
-func wantsJSON(args []string) bool {
+// documentFormats are the documents that -o can name.
+var documentFormats = []string{ui.JSON, ui.YAML, ui.TOML}
+
+// wanted is the format that -o names among arguments that could not be read as
+// flags, "" where it names none: whoever asks for documents gets the error as one,
+// wherever the mistake stands.
+func wanted(args []string) string {
 	for i, a := range args {
 		next := ""
 		if i+1 < len(args) {
 			next = args[i+1]
 		}
-		switch {
-		case a == "--":
-			return false
-		case a == "--output="+ui.JSON, a == "--output" && next == ui.JSON:
-			return true
-		case strings.HasPrefix(a, "--") || !strings.HasPrefix(a, "-"):
-		case strings.HasSuffix(a, "o"+ui.JSON), strings.HasSuffix(a, "o="+ui.JSON), strings.HasSuffix(a, "o") && next == ui.JSON:
-			return true // also as the last of several letters: -qo json
+		if a == "--" {
+			return ""
+		}
+		for _, format := range documentFormats {
+			switch {
+			case a == "--output="+format, a == "--output" && next == format:
+				return format
+			case strings.HasPrefix(a, "--") || !strings.HasPrefix(a, "-"):
+			case strings.HasSuffix(a, "o"+format), strings.HasSuffix(a, "o="+format), strings.HasSuffix(a, "o") && next == format:
+				return format // also as the last of several letters: -qo json
+			}
 		}
 	}
-	return false
+	return ""
 }

@@ -35,7 +35,7 @@ const formatsKey = "multipack.output"
 func (s *session) start(cmd *cobra.Command) error {
 	formats := []string{ui.JSON}
 	if cmd.Annotations[formatsKey] != "" {
-		formats = []string{ui.JSON, ui.YAML, ui.TOML}
+		formats = documentFormats
 	}
 	err := s.globals.check(formats)
 	s.console = s.newConsole()
