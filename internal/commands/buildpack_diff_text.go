@@ -5,6 +5,7 @@ import (
 
 	"github.com/multipack/multipack/internal/ui"
 	"github.com/multipack/multipack/pkg/buildpack/compare"
+	"github.com/multipack/multipack/pkg/buildpack/inspect"
 )
 
 // showPackageDiff shows a comparison; err is what it comes to.
@@ -54,7 +55,16 @@ func (s *session) writeDifferences(r compare.Result) {
 		if d.Key != "" {
 			what += " '" + d.Key + "'"
 		}
-		s.console.Line(change(d.A, d.B, what)...)
+		if changes := inspect.OrderChanges(d.A, d.B); d.What == "order" && changes != nil {
+			s.console.Line(ui.Cell{Text: "  ~ " + what, Pen: ui.Changed}, ui.Cell{Text: " different in:"})
+			writeChanges(s.console, "    ", changes)
+			continue
+		}
+		a, b := d.A, d.B
+		if d.What == "layer" {
+			a, b = s.brief(a), s.brief(b)
+		}
+		s.console.Line(change(a, b, what)...)
 	}
 	module := ""
 	for _, f := range r.Files {

@@ -134,7 +134,7 @@ func (s *session) writeDiff(doc diffDocument, d manifest.Difference) {
 	}
 	t := ui.Table{Head: []ui.Cell{{}, {Text: "PLATFORM"}, {Text: "DIGEST"}, {Text: "DIFFERENCE"}}, Fixed: 2}
 	row := func(sign string, pen ui.Pen, what, digest, how string) {
-		t.Rows = append(t.Rows, []ui.Cell{{Text: sign, Pen: pen}, {Text: what}, {Text: digest}, {Text: how}})
+		t.Rows = append(t.Rows, []ui.Cell{{Text: sign, Pen: pen}, {Text: what}, {Text: s.brief(digest)}, {Text: how}})
 	}
 	for _, e := range d.Removed {
 		row("-", ui.Bad, kindText(e), e.Descriptor.Digest.String(), "removed")
@@ -143,7 +143,7 @@ func (s *session) writeDiff(doc diffDocument, d manifest.Difference) {
 		row("+", ui.Good, kindText(e), e.Descriptor.Digest.String(), "added")
 	}
 	for _, c := range d.Changed {
-		row("~", ui.Changed, kindText(c.Old), c.Old.Descriptor.Digest.String(), strings.Join(changeTexts(c), "; "))
+		row("~", ui.Changed, kindText(c.Old), c.Old.Descriptor.Digest.String(), strings.Join(s.changeTexts(c), "; "))
 	}
 	for _, field := range doc.Fields {
 		row("~", ui.Changed, "the index", "", field)
@@ -168,12 +168,12 @@ func kindText(e manifest.Entry) string {
 }
 
 // changeTexts say what is different about an entry.
-func changeTexts(c manifest.Change) []string {
+func (s *session) changeTexts(c manifest.Change) []string {
 	var out []string
 	for _, field := range c.Fields {
 		switch field {
 		case "digest":
-			out = append(out, "digest now "+c.New.Descriptor.Digest.String())
+			out = append(out, "digest now "+s.brief(c.New.Descriptor.Digest.String()))
 		case "platform":
 			out = append(out, "platform now "+orDefault(c.New.Platform.String(), "none"))
 		case "mediaType":

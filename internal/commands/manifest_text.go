@@ -11,8 +11,21 @@ import (
 	"github.com/multipack/multipack/pkg/manifest/outline"
 )
 
-// wide is the width of a terminal from which on whole digests are shown.
-const wide = 150
+// wide is the width of a terminal from which on whole digests are shown; wider
+// the one from which on two of them are shown on a line.
+const (
+	wide  = 150
+	wider = 180
+)
+
+// brief is one of two digests on a line: as much of it as the terminal has room
+// for, and all of it elsewhere.
+func (s *session) brief(digest string) string {
+	if w := s.console.Width(); w > 0 && w < wider {
+		return outline.Short(digest)
+	}
+	return digest
+}
 
 // writeIndex shows an index, or a single image, to people.
 func (s *session) writeIndex(doc indexDocument) {

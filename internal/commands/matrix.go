@@ -187,7 +187,7 @@ func (t matrixText) difference(d inspect.Difference) {
 		if i != usual && d.What == "order" {
 			if changes := inspect.OrderChanges(groups[usual].Value, g.Value); changes != nil {
 				t.folded(strings.Repeat(indent, 2), on+", different in:", ui.Key)
-				t.changes(strings.Repeat(indent, 3), changes)
+				writeChanges(t.Console, strings.Repeat(indent, 3), changes)
 				continue
 			}
 		}
@@ -217,20 +217,6 @@ func (t matrixText) groups(d inspect.Difference) []inspect.Group {
 	return groups
 }
 
-// changes are what is different in an order.
-func (t matrixText) changes(indent string, all []inspect.Change) {
-	for _, c := range all {
-		switch c.Sign {
-		case "":
-			t.folded(indent, c.Text, ui.Plain)
-		case "-":
-			t.folded(indent+"  ", "- "+c.Text, ui.Bad)
-		default:
-			t.folded(indent+"  ", "+ "+c.Text, ui.Good)
-		}
-	}
-}
-
 // on are the platforms of a group, by what they are or, where that is shorter, by
 // what they are not.
 func (t matrixText) on(g inspect.Group) string {
@@ -248,13 +234,29 @@ func (t matrixText) on(g inspect.Group) string {
 	return strings.Join(in, ", ")
 }
 
+func (t matrixText) folded(indent, text string, pen ui.Pen) { folded(t.Console, indent, text, pen) }
+
 // folded writes text within the width, set in.
-func (t matrixText) folded(indent, text string, pen ui.Pen) {
-	for n, line := range ui.Fold(text, max(0, t.Width()-len(indent)-2)) {
+func folded(c *ui.Console, indent, text string, pen ui.Pen) {
+	for n, line := range ui.Fold(text, max(0, c.Width()-len(indent)-2)) {
 		if n > 0 {
 			line = "  " + line
 		}
-		t.Line(ui.Cell{Text: indent}, ui.Cell{Text: line, Pen: pen})
+		c.Line(ui.Cell{Text: indent}, ui.Cell{Text: line, Pen: pen})
+	}
+}
+
+// writeChanges writes what is different in an order.
+func writeChanges(c *ui.Console, indent string, all []inspect.Change) {
+	for _, change := range all {
+		switch change.Sign {
+		case "":
+			folded(c, indent, change.Text, ui.Plain)
+		case "-":
+			folded(c, indent+"  ", "- "+change.Text, ui.Bad)
+		default:
+			folded(c, indent+"  ", "+ "+change.Text, ui.Good)
+		}
 	}
 }
 
