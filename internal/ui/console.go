@@ -122,7 +122,7 @@ func (c *Console) write(text string) { fmt.Fprint(c.out, text) }
 // Note is a line about what happens; -q silences it.
 func (c *Console) Note(format string, args ...any) {
 	if !c.o.Quiet {
-		c.line("", nil, format, args...)
+		c.line("", nil, format, oneLine(args)...)
 	}
 }
 
@@ -132,14 +132,14 @@ func (c *Console) Success(format string, args ...any) { c.Note(format, args...) 
 // Debug is shown with -v only.
 func (c *Console) Debug(format string, args ...any) {
 	if c.o.Verbose {
-		c.line("", color.New(color.Faint), format, args...)
+		c.line("", color.New(color.Faint), format, oneLine(args)...)
 	}
 }
 
 // Warn is a warning; -q silences it as a note.
 func (c *Console) Warn(format string, args ...any) {
 	if !c.o.Quiet {
-		c.line("Warning: ", color.New(color.FgYellow, color.Bold), format, args...)
+		c.line("Warning: ", color.New(color.FgYellow, color.Bold), format, oneLine(args)...)
 	}
 }
 
@@ -175,6 +175,22 @@ func (c *Console) line(prefix string, col *color.Color, format string, args ...a
 		w, stamp = c.shown.bars, lineStart+stamp
 	}
 	fmt.Fprintln(w, stamp+prefix+msg)
+}
+
+// oneLine are the values of a message, texts without line feeds: those are
+// another's. Errors keep theirs, which stand between errors that are joined.
+func oneLine(args []any) []any {
+	out := slices.Clone(args)
+	for i, arg := range out {
+		switch arg := arg.(type) {
+		case error:
+		case string:
+			out[i] = visible.Text(arg)
+		case fmt.Stringer:
+			out[i] = visible.Text(arg.String())
+		}
+	}
+	return out
 }
 
 // lines is a message whose control characters are made visible: texts come from

@@ -93,6 +93,29 @@ func TestMessagesCannotDriveTheTerminal(t *testing.T) {
 	}
 }
 
+type platform string
+
+func (p platform) String() string { return string(p) }
+
+// What others wrote begins no line of a note; errors that are joined do.
+func TestNotesAreOneLine(t *testing.T) {
+	t.Parallel()
+	c, _, errs := console(ui.Options{Verbose: true})
+	c.Note("showing '%s'", platform("linux\nERROR: forged"))
+	c.Warn("'%s'", "a\r\nb")
+	c.Debug("%d: %s", 1, "a\nb")
+	c.Note("left: %s", errors.Join(errors.New("a"), errors.New("b")))
+	want := `showing 'linux\nERROR: forged'
+Warning: 'a\r\nb'
+1: a\nb
+left: a
+  b
+`
+	if got := errs.String(); got != want {
+		t.Errorf("stderr: %q, want %q", got, want)
+	}
+}
+
 type document struct {
 	Name   string            `json:"name"`
 	Size   int64             `json:"size"`
