@@ -204,24 +204,51 @@ func (m *Matrix) compareLabels(infos []Info) {
 		if key == buildpack.BuildpackLayersLabel || key == buildpack.ExtensionLayersLabel {
 			continue
 		}
-		all := values(infos, func(i Info) string { return labelValue(i, key) })
+		all := values(infos, func(i Info) string { return i.Labels[key] })
+		if key == buildpack.MetadataLabel {
+			all = metadataValues(all)
+		}
 		if !same(all) {
 			m.Differences = append(m.Differences, Difference{What: "label", Label: key, Values: all})
 		}
 	}
 }
 
-func labelValue(i Info, key string) string {
-	text := i.Labels[key]
-	if key != buildpack.MetadataLabel {
-		return text
+// metadataValues are what the metadata differ in, but for id, version and stacks.
+// How they are written, and keys without a value, make no difference; what is no
+// object is compared as it is.
+func metadataValues(all []string) []string {
+	parsed, keys := make([]map[string]any, len(all)), map[string]bool{}
+	for i, text := range all {
+		if json.Unmarshal([]byte(text), &parsed[i]) != nil || parsed[i] == nil {
+			return all
+		}
+		for key := range parsed[i] {
+			keys[key] = true
+		}
 	}
-	var meta buildpack.Metadata
-	if json.Unmarshal([]byte(text), &meta) != nil {
-		return text
+	for key := range keys {
+		of := make([]string, len(all))
+		for i := range parsed {
+			of[i] = compact(parsed[i][key])
+			if of[i] == `""` || of[i] == "[]" || of[i] == "" {
+				of[i] = ""
+				delete(parsed[i], key)
+			}
+		}
+		if key == "id" || key == "version" || key == "stacks" || same(of) {
+			for i := range parsed {
+				delete(parsed[i], key)
+			}
+		}
 	}
-	meta.ID, meta.Version, meta.Stacks = "", "", nil
-	return compact(meta)
+	out := make([]string, len(all))
+	for i := range parsed {
+		if len(parsed[i]) > 0 {
+			out[i] = compact(parsed[i])
+		}
+	}
+	return out
 }
 
 func compact(v any) string {

@@ -144,3 +144,32 @@ func TestOrderChanges(t *testing.T) {
 		}
 	}
 }
+
+// Of the package's own description only that is said which differs.
+func TestDescriptionDiffersByKey(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ a, b, wantA, wantB string }{
+		"name":        {`{"id":"a","version":"1","name":"x","homepage":"h","stacks":[]}`, `{"id":"a","version":"1","homepage":"h","name":"y","stacks":[{"id":"*"}]}`, `{"name":"x"}`, `{"name":"y"}`},
+		"one lacks":   {`{"id":"a","keywords":["k"]}`, `{"id":"a"}`, `{"keywords":["k"]}`, ""},
+		"unknown":     {`{"id":"a","new":1}`, `{"id":"a","new":2}`, `{"new":1}`, `{"new":2}`},
+		"no object":   {`{"id":"a"}`, `[]`, `{"id":"a"}`, `[]`},
+		"white space": {`{"id": "a", "name": "x", "keywords": [ "k" ]}`, `{"id":"a","name":"x","keywords":["k"]}`, "", ""},
+		"no value":    {`{"id":"a","name":"","keywords":[],"licenses":null}`, `{"id":"a"}`, "", ""},
+		"other words": {`{"id":"a","name":"\u00e9","licenses":[{"type":"t","uri":"u"}]}`, `{"id":"a","name":"é","licenses":[{"uri":"u","type":"t"}]}`, "", ""},
+	} {
+		infos := []inspect.Info{on("a"), on("b")}
+		infos[0].Labels = map[string]string{buildpack.MetadataLabel: c.a}
+		infos[1].Labels = map[string]string{buildpack.MetadataLabel: c.b}
+		var got []string
+		for _, d := range inspect.NewMatrix(infos).Differences {
+			got = append(got, d.Values...)
+		}
+		want := []string{c.wantA, c.wantB}
+		if c.wantA == "" && c.wantB == "" {
+			want = nil
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
