@@ -127,7 +127,7 @@ func (i inspection) show(info inspect.Info, ref reference.Ref) error {
 		Ref: i.given, Location: location(ref), Depth: i.flags.depth, Mixins: i.globals.verbose,
 	})
 	if err != nil {
-		return err
+		return fault.Hint(fmt.Errorf("inspecting '%s': %w", i.given, err), "'--depth 0' leaves the order out, and '-o json' shows it as it is")
 	}
 	_, err = fmt.Fprint(i.console.Out(), text)
 	return err
