@@ -6,13 +6,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
 	"github.com/multipack/multipack/internal/ui"
 	"github.com/multipack/multipack/internal/visible"
 	"github.com/multipack/multipack/pkg/manifest/outline"
 )
 
-// wide is the width of a terminal from which on whole digests are shown; wider
-// the one from which on two of them are shown on a line.
+// wide is the width of a terminal from which on a whole digest is shown beside
+// other things; wider the one from which on two of them are.
 const (
 	wide  = 150
 	wider = 180
@@ -57,14 +59,17 @@ func (s *session) writeIndex(doc indexDocument) {
 	for _, e := range doc.Entries {
 		platforms[e.Digest] = e.Platform
 	}
-	s.console.Table(s.entryTable(doc.Entries, platforms))
+	t := entryTable(doc.Entries, platforms, false)
+	if !t.Fits(s.console.Width()) {
+		t = entryTable(doc.Entries, platforms, true)
+	}
+	s.console.Table(t)
 }
 
-// entryTable has a row for each entry. A narrow terminal gets what tells them
-// apart: short digests, and media types without what all of them begin with. The
-// column of annotations is there where any entry has some.
-func (s *session) entryTable(entries []entryDocument, platforms map[string]string) ui.Table {
-	narrow := s.console.Width() < wide
+// entryTable has a row for each entry; a narrow one has what tells them apart:
+// short digests, and media types without what all of them begin with. The column
+// of annotations is there where any entry has some.
+func entryTable(entries []entryDocument, platforms map[string]string, narrow bool) ui.Table {
 	annotated := slices.ContainsFunc(entries, func(e entryDocument) bool { return len(e.Annotations) > 0 })
 	t := ui.Table{Head: heads("PLATFORM", "DIGEST", "SIZE", "MEDIA TYPE"), Fixed: 2}
 	if annotated {
@@ -84,7 +89,8 @@ func (s *session) entryTable(entries []entryDocument, platforms map[string]strin
 	return t
 }
 
-// shownPlatform is the entry's platform; of an attestation what it is about.
+// shownPlatform is the entry's platform; of an attestation what it is about, and
+// of what has no platform what it is.
 func (e entryDocument) shownPlatform(platforms map[string]string) string {
 	switch {
 	case e.AttestationOf != "":
@@ -95,10 +101,14 @@ func (e entryDocument) shownPlatform(platforms map[string]string) string {
 		return "attestation of " + about
 	case len(e.OSFeatures) > 0:
 		return e.Platform + " (" + strings.Join(e.OSFeatures, ", ") + ")"
-	case e.Platform == "":
-		return "-"
+	case e.Platform != "":
+		return e.Platform
+	case types.MediaType(e.MediaType).IsIndex():
+		return "index"
+	case e.ArtifactType != "":
+		return e.ArtifactType
 	}
-	return e.Platform
+	return "-"
 }
 
 // pairs are annotations on one line, sorted.

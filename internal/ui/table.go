@@ -44,6 +44,10 @@ func (c *Console) Table(t Table) {
 	c.write(b.String())
 }
 
+// Fits reports whether t is one table with nothing left out in so many columns;
+// 0 has no limit.
+func (t Table) Fits(limit int) bool { return limit <= 0 || t.grid().total() <= limit }
+
 // Line writes cells to stdout, one behind the other on a line of their own.
 func (c *Console) Line(cells ...Cell) {
 	var b strings.Builder

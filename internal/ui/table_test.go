@@ -39,6 +39,16 @@ func TestTable(t *testing.T) {
 	}
 }
 
+func TestTableFits(t *testing.T) {
+	t.Parallel()
+	table := ui.Table{Head: []ui.Cell{{Text: "AB"}, {Text: "日本"}}}
+	for width, want := range map[int]bool{0: true, 7: false, 8: true, 80: true} {
+		if got := table.Fits(width); got != want {
+			t.Errorf("%d columns: %v", width, got)
+		}
+	}
+}
+
 // A file holds one table, whatever the terminal.
 func TestTableIsOnePieceOffTheTerminal(t *testing.T) {
 	t.Parallel()
