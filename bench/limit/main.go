@@ -28,8 +28,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// blockSize is how much of a stream is compressed at once.
-const blockSize = 1 << 20
+// blockSize is how much of a stream is compressed at once, and level how hard:
+// both are those of published layers (pkg/layer).
+const (
+	blockSize = 1 << 20
+	level     = 3
+)
 
 func main() {
 	if len(os.Args) < 2 {
@@ -123,7 +127,7 @@ func (c *compressor) feed(ctx context.Context, folder string) error {
 func (c *compressor) work() error {
 	hash := sha256.New()
 	var out bytes.Buffer
-	w, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
+	w, err := gzip.NewWriterLevel(&out, level)
 	if err != nil {
 		return err
 	}

@@ -3,8 +3,8 @@ package layer
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
+	"hash/maphash"
 
 	"github.com/klauspost/compress/flate"
 
@@ -40,6 +40,18 @@ type block struct {
 	err       error
 }
 
+// content tells segments apart: two hashes under seeds that this process drew by
+// chance and tells nobody, 128 bits in all. It is several times as fast as a
+// cryptographic hash, and never leaves the Maker.
+type content struct {
+	size   int
+	hashes [2]uint64
+}
+
+func (m *Maker) contentOf(plain []byte) content {
+	return content{size: len(plain), hashes: [2]uint64{maphash.Bytes(m.seeds[0], plain), maphash.Bytes(m.seeds[1], plain)}}
+}
+
 // encoder is what compressing needs and is worth keeping.
 type encoder struct {
 	deflate *flate.Writer
@@ -60,7 +72,7 @@ func (m *Maker) encode(ctx context.Context, s *segment, plain []byte) {
 	}
 	defer func() { m.encoders <- enc }()
 
-	id := sha256.Sum256(plain)
+	id := m.contentOf(plain)
 	m.mu.Lock()
 	b, known := m.memo[id]
 	if !known {

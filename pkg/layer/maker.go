@@ -12,6 +12,7 @@ package layer
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -50,10 +51,11 @@ type Maker struct {
 	buffers  chan []byte   // every buffer for uncompressed segments; nil: not made yet
 	encoders chan *encoder // every encoder; nil: not made yet
 	store    store
+	seeds    [2]maphash.Seed // of content
 
 	mu      sync.Mutex
 	flights map[string]*flight
-	memo    map[[32]byte]*block
+	memo    map[content]*block
 	closed  bool
 	running sync.WaitGroup
 
@@ -75,7 +77,8 @@ func NewMaker(opts Options) *Maker {
 		encoders: make(chan *encoder, opts.Workers),
 		store:    store{dir: opts.Dir},
 		flights:  map[string]*flight{},
-		memo:     map[[32]byte]*block{},
+		memo:     map[content]*block{},
+		seeds:    [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
 	}
 	for range cap(m.buffers) {
 		m.buffers <- nil
