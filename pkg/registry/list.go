@@ -57,7 +57,7 @@ func (c *Client) tags(ctx context.Context, repo name.Repository, last string) ([
 
 // pages reads one page after the other, as the Link header says.
 func (c *Client) pages(ctx context.Context, repo name.Repository, path string, query url.Values, page func([]byte) error) error {
-	s, err := c.session(ctx, repo, pull(repo))
+	s, err := c.reading(ctx, repo)
 	if err != nil {
 		return err
 	}
@@ -70,6 +70,9 @@ func (c *Client) pages(ctx context.Context, repo name.Repository, path string, q
 		}
 		raw, err := readPage(resp)
 		if err != nil {
+			return err
+		}
+		if s, err = c.session(ctx, repo, pull(repo)); err != nil {
 			return err
 		}
 		if err := page(raw); err != nil {

@@ -79,7 +79,7 @@ func (c *Client) mirror(repo name.Repository) (name.Repository, bool) {
 }
 
 func (c *Client) manifest(ctx context.Context, ref name.Reference) (Manifest, error) {
-	s, err := c.session(ctx, ref.Context(), pull(ref.Context()))
+	s, err := c.reading(ctx, ref.Context())
 	if err != nil {
 		return Manifest{}, err
 	}
@@ -180,7 +180,7 @@ func (c *Client) Head(ctx context.Context, ref name.Reference) (v1.Descriptor, e
 }
 
 func (c *Client) head(ctx context.Context, ref name.Reference) (v1.Descriptor, error) {
-	s, err := c.session(ctx, ref.Context(), pull(ref.Context()))
+	s, err := c.reading(ctx, ref.Context())
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
@@ -226,7 +226,7 @@ func (c *Client) blob(ctx context.Context, repo name.Repository, h v1.Hash, size
 }
 
 func (c *Client) openBlob(ctx context.Context, repo name.Repository, h v1.Hash, size int64) (io.ReadCloser, error) {
-	s, err := c.session(ctx, repo, pull(repo))
+	s, err := c.reading(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
@@ -270,7 +270,7 @@ func (b *namedBody) Verifies(h v1.Hash, size int64) bool { return verified.By(b.
 
 // HasBlob reports whether repo holds the blob.
 func (c *Client) HasBlob(ctx context.Context, repo name.Repository, h v1.Hash) (bool, error) {
-	s, err := c.session(ctx, repo, pull(repo))
+	s, err := c.reading(ctx, repo)
 	if err == nil {
 		var has bool
 		if has, err = s.hasBlob(ctx, repo, h); err == nil {
@@ -284,7 +284,7 @@ func (c *Client) HasBlob(ctx context.Context, repo name.Repository, h v1.Hash) (
 // does not say, without reading it. It is asked of the registry itself, never of
 // a mirror. A blob that is not there is a fault.NotFound.
 func (c *Client) BlobSize(ctx context.Context, repo name.Repository, h v1.Hash) (int64, error) {
-	s, err := c.session(ctx, repo, pull(repo))
+	s, err := c.reading(ctx, repo)
 	var resp *http.Response
 	if err == nil {
 		resp, err = s.send(ctx, call{method: http.MethodHead, path: blobPath(repo, h)})

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -17,17 +16,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
-// greeting is how a registry answered the first request: its scheme, and how it
-// wants to be authenticated to.
-type greeting struct {
-	registry  name.Registry
-	scheme    string
-	challenge *transport.Challenge
-}
-
 // session is an authenticated way to the repositories that its scopes name.
 type session struct {
-	greeting *greeting
+	c        *Client
+	repo     name.Repository
+	greeting *greeting // nil: nothing was said to the registry yet
 	scopes   []string
 	client   *http.Client
 }
@@ -50,18 +43,30 @@ func push(repo name.Repository) string { return repo.Scope(transport.PushScope) 
 // session is one for repo, whose credentials are used, with at least the scopes
 // wanted. One that covers them is used again.
 func (c *Client) session(ctx context.Context, repo name.Repository, scopes ...string) (*session, error) {
-	if s := c.sessions.find(repo, scopes); s != nil {
+	return c.enter(ctx, repo, scopes, false)
+}
+
+// reading is a session that reads from repo. Where there are no credentials for
+// it, and nothing was said to its registry yet, the first call takes the place
+// of the question how to go on: most registries that need no credentials do not
+// need that question either.
+func (c *Client) reading(ctx context.Context, repo name.Repository) (*session, error) {
+	return c.enter(ctx, repo, []string{pull(repo)}, true)
+}
+
+func (c *Client) enter(ctx context.Context, repo name.Repository, scopes []string, unasked bool) (*session, error) {
+	if s := c.sessions.find(repo, scopes, unasked); s != nil {
 		return s, nil
 	}
-	key := repo.Name() + " " + strings.Join(scopes, " ")
+	key := fmt.Sprint(repo.Name(), " ", unasked, " ", strings.Join(scopes, " "))
 	s, _, err := c.sessions.flight.do(ctx, key, func() (*session, error) {
-		if s := c.sessions.find(repo, scopes); s != nil {
+		if s := c.sessions.find(repo, scopes, unasked); s != nil {
 			return s, nil
 		}
 		if err := c.sessions.refusal(key); err != nil {
 			return nil, err
 		}
-		s, err := c.authenticate(ctx, repo, scopes)
+		s, err := c.authenticate(ctx, repo, scopes, unasked)
 		if err != nil {
 			return nil, c.sessions.refuse(key, err)
 		}
@@ -71,11 +76,14 @@ func (c *Client) session(ctx context.Context, repo name.Repository, scopes ...st
 	return s, err
 }
 
-func (s *sessions) find(repo name.Repository, scopes []string) *session {
+// find is an open session; one to a registry that nothing was said to yet counts
+// where that is wanted, and for as long as it is true.
+func (s *sessions) find(repo name.Repository, scopes []string, unasked bool) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	unasked = unasked && s.greetings[repo.RegistryStr()] == nil
 	for _, have := range s.open[repo.Name()] {
-		if have.covers(scopes) {
+		if have.covers(scopes) && (have.greeting != nil || unasked) {
 			return have
 		}
 	}
@@ -121,82 +129,18 @@ func (s *session) covers(scopes []string) bool {
 	return true
 }
 
-// greet asks a registry once how it wants to be spoken to.
-func (c *Client) greet(ctx context.Context, reg name.Registry) (*greeting, error) {
-	key := reg.RegistryStr()
-	c.sessions.mu.Lock()
-	known := c.sessions.greetings[key]
-	c.sessions.mu.Unlock()
-	if known != nil {
-		return known, nil
-	}
-	g, _, err := c.pings.do(ctx, key, func() (*greeting, error) { return c.ping(ctx, reg) })
-	if err != nil {
-		return nil, err
-	}
-	c.sessions.mu.Lock()
-	defer c.sessions.mu.Unlock()
-	if c.sessions.greetings == nil {
-		c.sessions.greetings = make(map[string]*greeting)
-	}
-	c.sessions.greetings[key] = g
-	return g, nil
-}
-
-func (c *Client) ping(ctx context.Context, reg name.Registry) (*greeting, error) {
-	reg, err := c.policy.registry(reg)
-	if err != nil {
-		return nil, err
-	}
-	probe := &prober{wire: c.wire}
-	challenge, err := transport.Ping(ctx, reg, probe)
-	if err != nil {
-		return nil, probe.cause(c.policy, reg, err)
-	}
-	g := &greeting{registry: reg, scheme: "https", challenge: challenge}
-	if challenge.Insecure {
-		g.scheme = "http"
-	}
-	return g, nil
-}
-
-// prober remembers why HTTPS failed: where plain HTTP is refused, or where the
-// registry does speak HTTPS and its certificate is at fault, that is the reason
-// to tell, and not what became of plain HTTP.
-type prober struct {
-	wire  *wire
-	mu    sync.Mutex
-	https error
-}
-
-func (p *prober) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := p.wire.RoundTrip(req)
-	if err != nil && req.URL.Scheme == "https" {
-		p.mu.Lock()
-		p.https = err
-		p.mu.Unlock()
-	}
-	return resp, err
-}
-
-func (p *prober) cause(pol policy, reg name.Registry, err error) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, certificate := errors.AsType[*tls.CertificateVerificationError](p.https)
-	if p.https != nil && (certificate || !pol.plain(reg.RegistryStr())) {
-		return p.https
-	}
-	return err
-}
-
 // authenticate does the handshake that the registry asks for, none, basic or
-// bearer, for scopes with the credentials of repo.
-func (c *Client) authenticate(ctx context.Context, repo name.Repository, scopes []string) (*session, error) {
-	g, err := c.greet(ctx, repo.Registry)
+// bearer, for scopes with the credentials of repo. With unasked it leaves that to
+// the first call, where there are no credentials.
+func (c *Client) authenticate(ctx context.Context, repo name.Repository, scopes []string, unasked bool) (*session, error) {
+	auth, err := c.keys.resolve(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
-	auth, err := c.keys.resolve(ctx, repo)
+	if unasked && auth == authn.Anonymous && c.sessions.greeting(repo.Registry) == nil {
+		return &session{c: c, repo: repo, scopes: scopes}, nil
+	}
+	g, err := c.greet(ctx, repo.Registry, auth != authn.Anonymous)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +152,7 @@ func (c *Client) authenticate(ctx context.Context, repo name.Repository, scopes 
 	if err != nil {
 		return nil, err
 	}
-	return &session{greeting: g, scopes: scopes, client: &http.Client{Transport: rt}}, nil
+	return &session{c: c, repo: repo, greeting: g, scopes: scopes, client: &http.Client{Transport: rt}}, nil
 }
 
 // exchangeToken gets a bearer token, where the registry wants one.
@@ -249,9 +193,33 @@ type call struct {
 
 // send sends a call and gives the answer, whatever its status. The body must be closed.
 func (s *session) send(ctx context.Context, cl call) (*http.Response, error) {
+	if s.greeting == nil {
+		return s.c.meet(ctx, s.repo, cl)
+	}
+	resp, err := s.exchange(ctx, cl)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized || s.greeting.asked {
+		return resp, err
+	}
+	drain(resp)
+	if s, err = s.c.reconsider(ctx, s); err != nil {
+		return nil, err
+	}
+	return s.exchange(ctx, cl)
+}
+
+func (s *session) exchange(ctx context.Context, cl call) (*http.Response, error) {
+	req, err := cl.request(ctx, s.greeting.scheme, s.greeting.registry)
+	if err != nil {
+		return nil, err
+	}
+	return s.client.Do(req)
+}
+
+// request is the call as a request to reg.
+func (cl call) request(ctx context.Context, scheme string, reg name.Registry) (*http.Request, error) {
 	u := cl.url
 	if u == nil {
-		u = &url.URL{Scheme: s.greeting.scheme, Host: s.greeting.registry.RegistryStr(), Path: cl.path, RawQuery: cl.query.Encode()}
+		u = &url.URL{Scheme: scheme, Host: reg.RegistryStr(), Path: cl.path, RawQuery: cl.query.Encode()}
 	}
 	req, err := http.NewRequestWithContext(withManner(ctx, cl.manner), cl.method, u.String(), nil)
 	if err != nil {
@@ -266,7 +234,7 @@ func (s *session) send(ctx context.Context, cl call) (*http.Response, error) {
 		req.GetBody = cl.open
 		req.ContentLength = cl.size
 	}
-	return s.client.Do(req)
+	return req, nil
 }
 
 // follow resolves an answer's Location. A registry behind a proxy that ends TLS

@@ -40,6 +40,9 @@ func TokenAuth(users ...User) Option {
 	return func(c *config) { c.scheme, c.users = tokenAuth, users }
 }
 
+// OpenReads lets whoever brings no credentials read without being asked for any.
+func OpenReads() Option { return func(c *config) { c.openReads = true } }
+
 // ExpireTokens makes every token that was given out invalid.
 func (r *Registry) ExpireTokens() {
 	r.mu.Lock()
@@ -110,13 +113,24 @@ func splitPath(p string) (repo, rest string, ok bool) {
 }
 
 func (r *Registry) authorized(next http.Handler) http.Handler {
+	guarded := next
 	switch r.conf.scheme {
 	case basicAuth:
-		return r.basic(next)
+		guarded = r.basic(next)
 	case tokenAuth:
-		return r.token(next)
+		guarded = r.token(next)
 	}
-	return next
+	if !r.conf.openReads {
+		return guarded
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		read := len(needs(req)) > 0 && (req.Method == http.MethodGet || req.Method == http.MethodHead)
+		if read && req.Header.Get("Authorization") == "" {
+			next.ServeHTTP(w, req)
+			return
+		}
+		guarded.ServeHTTP(w, req)
+	})
 }
 
 func (r *Registry) basic(next http.Handler) http.Handler {

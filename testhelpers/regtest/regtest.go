@@ -46,6 +46,7 @@ type config struct {
 	addr         string
 	scheme       authScheme
 	users        []User
+	openReads    bool
 	denials      []denial
 	readOnly     bool
 	immutable    *regexp.Regexp
