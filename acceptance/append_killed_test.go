@@ -150,7 +150,7 @@ func TestAppendKilledBetweenWriteAndCheck(t *testing.T) {
 			slow := startJob(t, source, tag, "linux/amd64", 0)
 			<-arrived
 			quick := one(t, startJob(t, source, tag, "linux/arm64", 0))
-			r.Inject(regtest.Fault{Method: "GET", Path: path, Hit: func() { _ = slow.cmd.Process.Kill() }})
+			r.Inject(regtest.Fault{Method: "HEAD", Path: path, Hit: func() { _ = slow.cmd.Process.Kill() }})
 			close(release)
 			if slow.wait(); !slow.killed() {
 				t.Fatalf("the process was not killed: %v\n%s", slow.err, slow.stderr)

@@ -86,7 +86,9 @@ var ways = map[string]regtest.Fault{
 	"cut upload":   {CutUpload: 100},
 	"lost answer":  {CutDownload: -1},
 	"strange":      {Status: http.StatusOK, Body: "<html>captive portal</html>"},
-	"unauthorised": {Status: http.StatusUnauthorized},
+	// From one request on: a single answer of this kind only makes the program ask
+	// for the way to authenticate.
+	"unauthorised": {Status: http.StatusUnauthorized, Times: -1},
 }
 
 // codes are the exit codes that a failure may end in. Where the registry's

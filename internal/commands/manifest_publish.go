@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -30,16 +31,19 @@ func (s *session) changePublished(ctx context.Context, job listJob) error {
 	if err != nil {
 		return err
 	}
-	start, err := s.publishedIndex(ctx, client, ref, job, req)
-	if err != nil {
-		return err
+	start := job.fresh
+	if !job.create {
+		if req.Seen, err = s.published(ctx, client, ref, job, req); err != nil {
+			return err
+		}
+		start = req.Seen.Index
 	}
 	result, err := job.change(start, s.publishedContext(ctx, client, ref))
 	if err != nil {
 		return err
 	}
 	if job.create {
-		start = manifest.New(job.fresh.MediaType())
+		start, req.New = manifest.New(job.fresh.MediaType()), !job.replace
 	}
 	req = req.Change(start, result.index, digestsOf(job.items)...)
 	if err := withBytes(req.Add, job.items); err != nil {
@@ -57,36 +61,17 @@ func (s *session) changePublished(ctx context.Context, job listJob) error {
 	return s.changed(job, result)
 }
 
-// publishedIndex is what a change starts from.
-func (s *session) publishedIndex(ctx context.Context, client *registry.Client, ref reference.Ref, job listJob, req announce.Request) (manifest.Index, error) {
-	if job.create {
-		return job.fresh, s.mustBeNewTag(ctx, client, ref, job)
-	}
-	idx, found, err := announce.Look(ctx, announce.Repository(client, ref.Name.Context()), s.requestFor(ref, req))
-	if err != nil || found {
-		return idx, err
+// published is what a change starts from.
+func (s *session) published(ctx context.Context, client *registry.Client, ref reference.Ref, job listJob, req announce.Request) (*announce.View, error) {
+	view, err := announce.Look(ctx, announce.Repository(client, ref.Name.Context()), s.requestFor(ref, req))
+	if err != nil || view.Found {
+		return view, err
 	}
 	if len(job.refs) > 0 { // something is to be added
-		return manifest.New(types.OCIImageIndex), nil
+		view.Index = manifest.New(types.OCIImageIndex)
+		return view, nil
 	}
-	return idx, fault.New(fault.NotFound, "changing '%s' in its registry: there is no such tag", reference.Canonical(ref.Name))
-}
-
-// mustBeNewTag refuses to create a tag that is there.
-func (s *session) mustBeNewTag(ctx context.Context, client *registry.Client, ref reference.Ref, job listJob) error {
-	if job.replace {
-		return nil
-	}
-	_, err := client.Head(ctx, ref.Name)
-	if fault.Is(err, fault.NotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	full := reference.Canonical(ref.Name)
-	return fault.Hint(fault.New(fault.Conflict, "creating '%s' in its registry: the tag exists already", full),
-		"use --replace to start it afresh, or 'multipack manifest add %s SOURCE --publish' to add to it", full)
+	return nil, fault.New(fault.NotFound, "changing '%s' in its registry: there is no such tag", reference.Canonical(ref.Name))
 }
 
 // publishedContext answers from the registry.
@@ -111,6 +96,9 @@ func (s *session) appendChange(ctx context.Context, ref reference.Ref, job listJ
 		appended.content = append(appended.content, i.Artifact)
 	}
 	report, results, err := s.appendPublished(ctx, appended)
+	if errors.Is(err, announce.ErrExists) {
+		err = fault.Hint(err, "use --replace to start it afresh, or 'multipack manifest add %s SOURCE --publish' to add to it", reference.Canonical(ref.Name))
+	}
 	if err != nil {
 		return listChange{}, err
 	}

@@ -48,22 +48,27 @@ type announcement struct {
 
 // inspectTag looks at what the announcement tag holds so far.
 func (w *writer) inspectTag(ctx context.Context, a *announcement) error {
-	m, err := w.reg.Get(ctx, a.tag)
-	if fault.Is(err, fault.NotFound) {
+	c, known := w.req.Seen.announcement(a.tag)
+	if !known {
+		m, err := w.reg.Get(ctx, a.tag)
+		if fault.Is(err, fault.NotFound) {
+			return nil
+		}
+		if err == nil && m.Digest != a.body.Digest {
+			c, err = understand(ctx, w.reg, w.req.Tag, a.tag, m)
+		}
+		if err != nil {
+			return fmt.Errorf("reading announcement '%s': %w", a.tag, err)
+		}
+		c.tag, c.digest = a.tag, m.Digest
+	}
+	switch {
+	case c.tag == "": // there is none
 		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("reading announcement '%s': %w", a.tag, err)
-	}
-	if m.Digest == a.body.Digest {
+	case c.digest == a.body.Digest:
 		a.done, a.announced = true, !a.withdraws
 		return nil
-	}
-	c, err := understand(ctx, w.reg, w.req.Tag, a.tag, m)
-	if err != nil {
-		return fmt.Errorf("reading announcement '%s': %w", a.tag, err)
-	}
-	if c.other {
+	case c.other:
 		return fault.Hint(fault.New(fault.Conflict, "announcing %s: '%s' is used for something else, %s", a.platform, w.req.show(a.tag), c.ignored),
 			"move or delete that tag, or pass --no-announce")
 	}
@@ -102,9 +107,16 @@ func (w *writer) put(ctx context.Context, puts []announcement) error {
 		}
 		w.own[a.tag] = a.body.Digest
 		w.order = append(w.order, a.tag)
+		if a.withdraws {
+			p, _ := candidate(w.req.Tag, a.tag)
+			w.col.fresh[a.tag] = claim{tag: a.tag, digest: a.body.Digest, platform: p, withdrawn: true}
+		}
 	}
 	for _, b := range w.brings {
 		w.col.known[b.tag] = announcedClaim(b, set)
+		if _, ok := w.own[b.tag]; ok {
+			w.col.fresh[b.tag] = w.col.known[b.tag]
+		}
 	}
 	return nil
 }

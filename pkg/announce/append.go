@@ -44,11 +44,10 @@ func Begin(ctx context.Context, reg Registry, req Request) (*Pending, error) {
 	if err != nil {
 		return nil, err
 	}
-	before, err := readCurrent(ctx, reg, req)
-	if err != nil {
+	if err := w.begin(ctx); err != nil {
 		return nil, err
 	}
-	puts, err := w.plan(ctx, before)
+	puts, err := w.plan(ctx, w.seen)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +98,7 @@ type writer struct {
 	order []string
 	// settling writes only what announcements say.
 	settling bool
+	seen     current        // what the tag held when it was read or written last
 	base     manifest.Index // what the tag held before the first write
 	wrote    int            // writes of the tag
 	last     state          // of the latest round, for the error at the limit
@@ -119,7 +119,7 @@ func newWriter(reg Registry, req Request, brings []bring) (*writer, error) {
 	}
 	return &writer{
 		reg: reg, req: req, brings: brings, marker: marker, own: map[string]v1.Hash{},
-		col: collector{reg: reg, tag: req.Tag, jobs: req.Jobs, marker: marker.Digest, known: map[string]claim{}},
+		col: collector{reg: reg, tag: req.Tag, jobs: req.Jobs, marker: marker.Digest, known: map[string]claim{}, fresh: map[string]claim{}},
 	}, nil
 }
 
@@ -165,7 +165,7 @@ type view struct {
 // look reads the tag, then the announcements (in this order: an announcement
 // that is made later has a writer that looks later), and unites them.
 func (w *writer) look(ctx context.Context) (view, error) {
-	cur, err := readCurrent(ctx, w.reg, w.req)
+	cur, err := w.read(ctx)
 	if err != nil {
 		return view{}, err
 	}
@@ -213,6 +213,9 @@ func (w *writer) write(ctx context.Context, v view) (wrote bool, err error) {
 		return false, writeError(w.req.Tag, err)
 	}
 	w.wrote++
+	if w.seen, err = asCurrent(ctx, w.reg, v.body, w.req); err != nil {
+		return false, err
+	}
 	w.last.before, w.last.after = v.cur.m.Digest, v.body.Digest
 	w.notes.collected(w, v.changed)
 	return true, nil

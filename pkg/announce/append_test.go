@@ -3,6 +3,7 @@ package announce
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -358,9 +359,67 @@ func TestCost(t *testing.T) {
 		appendTo(t, r, request(add))
 		t.Logf("%s: %d requests: %s", p, len(r.log), strings.Join(r.log, ", "))
 		others := len(r.tags) - 2
-		if want := 11 + 2*others; len(r.log) != want {
+		if want := 10 + 2*others; len(r.log) != want {
 			t.Errorf("%d requests with %d other announcements, docs/append.md says %d", len(r.log), others, want)
 		}
+	}
+}
+
+// TestSeen: what Look saw is not read again before the announcement.
+func TestSeen(t *testing.T) {
+	t.Parallel()
+	for _, expect := range [][]platform.Platform{nil, {mustPlatform("linux/amd64"), mustPlatform("linux/arm64")}} {
+		r := newMemory()
+		first, _ := r.addition("linux/amd64", "a")
+		appendTo(t, r, request(first))
+		add, m := r.addition("linux/arm64", "b")
+		add.Manifest, add.Config = m.Raw, r.configOf(t, m)
+		req := request(add)
+		req.Expect = expect
+		var err error
+		if req.Seen, err = Look(context.Background(), r, req); err != nil {
+			t.Fatal(err)
+		}
+		r.log = nil
+		res := appendTo(t, r, req)
+		if r.log[0] != "PUT 1.0-linux-arm64" || len(res.Platforms) != 2 {
+			t.Errorf("%v: %s", res.Platforms, strings.Join(r.log, ", "))
+		}
+	}
+}
+
+// TestSeenForeign: a tag of somebody else is found in what Look saw too.
+func TestSeenForeign(t *testing.T) {
+	t.Parallel()
+	r := newMemory()
+	foreign := r.index("", descriptor(r.image("linux/s390x", "x"), "linux/s390x", ""), descriptor(r.image("linux/386", "y"), "linux/386", ""))
+	r.tag("1.0-linux-amd64", foreign)
+	add, _ := r.addition("linux/amd64", "a")
+	req := request(add)
+	var err error
+	if req.Seen, err = Look(context.Background(), r, req); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Append(context.Background(), r, req)
+	wantFault(t, err, fault.Conflict, "is used for something else")
+	if got := r.tags["1.0-linux-amd64"]; got != foreign.Digest.String() {
+		t.Errorf("the tag now holds %s", got)
+	}
+}
+
+// TestNew: a tag that is to be made must not be there.
+func TestNew(t *testing.T) {
+	t.Parallel()
+	r := newMemory()
+	add, _ := r.addition("linux/amd64", "a")
+	req := request(add)
+	req.New = true
+	appendTo(t, r, req)
+	r.log = nil
+	_, err := Append(context.Background(), r, req)
+	wantFault(t, err, fault.Conflict, "the tag exists already")
+	if !errors.Is(err, ErrExists) || strings.Contains(strings.Join(r.log, " "), "PUT") {
+		t.Errorf("%v: %s", err, strings.Join(r.log, ", "))
 	}
 }
 

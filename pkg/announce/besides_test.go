@@ -67,14 +67,14 @@ func TestEntryThatMovesToAnotherPlatform(t *testing.T) {
 func TestLook(t *testing.T) {
 	t.Parallel()
 	r := newMemory()
-	if _, found, err := Look(context.Background(), r, request()); found || err != nil {
-		t.Errorf("an empty repository: %v, %v", found, err)
+	if v, err := Look(context.Background(), r, request()); err != nil || v.Found {
+		t.Errorf("an empty repository: %+v, %v", v, err)
 	}
 	r.tag("1.0", r.image("linux/amd64", "a"))
 	r.tag("1.0-linux-arm64", r.image("linux/arm64", "b"))
-	i, found, err := Look(context.Background(), r, request())
-	if err != nil || !found || len(i.Platforms()) != 2 {
-		t.Errorf("%v, %v, %v", i.Platforms(), found, err)
+	v, err := Look(context.Background(), r, request())
+	if err != nil || !v.Found || len(v.Index.Platforms()) != 2 {
+		t.Fatalf("%+v, %v", v, err)
 	}
 	if len(r.tags) != 2 {
 		t.Errorf("looking wrote %v", r.tags)

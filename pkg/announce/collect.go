@@ -24,6 +24,10 @@ type collector struct {
 	marker v1.Hash
 	// known are claims by announcement tag, good as long as the tag's digest is the same.
 	known map[string]claim
+	// fresh are the claims of announcements that were made just now: for the next
+	// collection they need not be asked for. Should another job have announced
+	// something else by then, the check that follows every write finds it.
+	fresh map[string]claim
 	// all is set once the listing from "TAG-" on proved incomplete: some
 	// registries take only a tag that exists as the place to start from.
 	all bool
@@ -83,6 +87,7 @@ func (c *collector) read(ctx context.Context, tags []string, i manifest.Index) (
 			return nil, err
 		}
 	}
+	clear(c.fresh)
 	for _, cl := range out {
 		if cl.tag != "" && !cl.held {
 			c.known[cl.tag] = cl
@@ -92,6 +97,9 @@ func (c *collector) read(ctx context.Context, tags []string, i manifest.Index) (
 }
 
 func (c *collector) readOne(ctx context.Context, name string, i manifest.Index) (claim, error) {
+	if fresh, ok := c.fresh[name]; ok {
+		return fresh, nil
+	}
 	h, err := c.reg.Head(ctx, name)
 	if fault.Is(err, fault.NotFound) {
 		return claim{}, nil

@@ -30,6 +30,34 @@ func readCurrent(ctx context.Context, reg Registry, req Request) (current, error
 	return asCurrent(ctx, reg, m, req)
 }
 
+// begin reads the tag for the first time, unless it was looked at already.
+func (w *writer) begin(ctx context.Context) (err error) {
+	if w.req.Seen != nil {
+		w.seen = w.req.Seen.current
+	} else if w.seen, err = readCurrent(ctx, w.reg, w.req); err != nil {
+		return err
+	}
+	if w.req.New && w.seen.found {
+		return fault.New(fault.Conflict, "creating '%s': %w", w.req.show(w.req.Tag), ErrExists)
+	}
+	return nil
+}
+
+// read reads the tag; what it held before is not fetched once more.
+func (w *writer) read(ctx context.Context) (cur current, err error) {
+	if w.seen.found {
+		h, err := w.reg.Head(ctx, w.req.Tag)
+		if err == nil && h == w.seen.m.Digest {
+			return w.seen, nil
+		}
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return current{}, fmt.Errorf("reading tag '%s': %w", w.req.Tag, err)
+		}
+	}
+	w.seen, err = readCurrent(ctx, w.reg, w.req)
+	return w.seen, err
+}
+
 func asCurrent(ctx context.Context, reg Registry, m Manifest, req Request) (current, error) {
 	kind := ""
 	if m.MediaType.IsImage() {

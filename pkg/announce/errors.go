@@ -1,10 +1,14 @@
 package announce
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/multipack/multipack/internal/fault"
 )
+
+// ErrExists says that a tag which was to be made is there.
+var ErrExists = errors.New("the tag exists already")
 
 // listingError explains why announcements could not be listed.
 func listingError(tag string, err error) error {

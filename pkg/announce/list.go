@@ -2,6 +2,7 @@ package announce
 
 import (
 	"context"
+	"slices"
 
 	"github.com/multipack/multipack/internal/fault"
 	"github.com/multipack/multipack/pkg/manifest"
@@ -36,18 +37,50 @@ func Announcements(ctx context.Context, reg Registry, req Request) ([]Announceme
 	return out, nil
 }
 
-// Look is the index that the tag has with all that is announced for it: what it
-// holds, or is about to hold where jobs are under way. found is false where there is
-// neither a tag nor an announcement. Only Tag, Expect, ExistingPlatform, MediaType
-// and Jobs of the request count.
-func Look(ctx context.Context, reg Registry, req Request) (i manifest.Index, found bool, err error) {
+// View is a tag together with what is announced for it.
+type View struct {
+	// Index is what the tag holds, or is about to hold where jobs are under way.
+	Index manifest.Index
+	// Found is false where there is neither a tag nor an announcement.
+	Found bool
+
+	current current
+	claims  []claim
+	// tags are the announcement tags that were asked for; nil: all that there are.
+	tags []string
+}
+
+// Look looks at a tag. Only Tag, Expect, ExistingPlatform, MediaType and Jobs of
+// the request count.
+func Look(ctx context.Context, reg Registry, req Request) (*View, error) {
 	req = req.withoutWork().withDefaults()
 	w, err := newWriter(reg, req, nil)
 	if err != nil {
-		return manifest.Index{}, false, err
+		return nil, err
 	}
 	v, err := w.look(ctx)
-	return v.next, v.cur.found || len(v.claims) > 0, err
+	if err != nil {
+		return nil, err
+	}
+	out := &View{Index: v.next, Found: v.cur.found || len(v.claims) > 0, current: v.cur, claims: v.claims}
+	if len(req.Expect) > 0 {
+		out.tags, err = expected(req.Tag, req.Expect)
+	}
+	return out, err
+}
+
+// announcement is what the view knows of an announcement tag. known is false
+// where it was not asked for; a tag that is not there has an empty claim.
+func (v *View) announcement(tag string) (c claim, known bool) {
+	if v == nil || v.tags != nil && !slices.Contains(v.tags, tag) {
+		return claim{}, false
+	}
+	for _, c := range v.claims {
+		if c.tag == tag {
+			return c, true
+		}
+	}
+	return claim{}, true
 }
 
 // StartAfresh makes the announcements fit a tag that is about to be written

@@ -42,6 +42,11 @@ type Request struct {
 	// Expect names all platforms that the tag will have: announcements of others
 	// are ignored and no tag is listed. Empty: every announcement counts.
 	Expect []platform.Platform
+	// New is for a tag that must not be there: else ErrExists, before anything is written.
+	New bool
+	// Seen is what Look saw of the tag just now, so that it need not be looked at
+	// again before the first write; nil where nobody looked.
+	Seen *View
 	// NoAnnounce writes without announcing: a race with another writer can lose a platform.
 	NoAnnounce bool
 	// ExistingPlatform is that of a plain image found under the tag whose config does not say it.
