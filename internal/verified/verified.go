@@ -18,6 +18,21 @@ type Stream interface {
 	Verifies(h v1.Hash, size int64) bool
 }
 
+// source is content that may be left to others to verify.
+type source interface{ Unverified() io.ReadCloser }
+
+// Unverified is the content of a stream of which nothing was read yet, of the
+// length that is known of it, without comparing it with a digest: for who hands
+// it to somebody that does, so that it is done once. ok is false where the content
+// must not be passed on like that.
+func Unverified(rc io.ReadCloser) (raw io.ReadCloser, ok bool) {
+	s, ok := rc.(source)
+	if !ok {
+		return nil, false
+	}
+	return s.Unverified(), true
+}
+
 // By reports whether r is a Stream that verifies h and size. Any other content
 // has to be verified by who takes it.
 func By(r io.Reader, h v1.Hash, size int64) bool {

@@ -85,8 +85,17 @@ func (l *layer) Compressed() (io.ReadCloser, error) {
 		parts = append(parts, l.maker.store.section(block))
 	}
 	parts = append(parts, bytes.NewReader(b.trailer))
-	return io.NopCloser(io.MultiReader(parts...)), nil
+	return spooled{io.MultiReader(parts...)}, nil
 }
+
+// spooled is a layer's content, which was hashed before it was written down.
+type spooled struct{ io.Reader }
+
+// Close does nothing.
+func (spooled) Close() error { return nil }
+
+// Unverified is the content itself, for verified.Unverified.
+func (c spooled) Unverified() io.ReadCloser { return c }
 
 // Uncompressed is the tar, from its start at every call.
 func (l *layer) Uncompressed() (io.ReadCloser, error) {

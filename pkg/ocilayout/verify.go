@@ -74,6 +74,9 @@ func (v *verifier) Verifies(h v1.Hash, size int64) bool {
 	return v.want == h && (size < 0 || size == v.size)
 }
 
+// Unverified is what is read, for verified.Unverified.
+func (v *verifier) Unverified() io.ReadCloser { return v.rc }
+
 func (v *verifier) fail(err error) {
 	if v.wrap != nil {
 		err = v.wrap(err)

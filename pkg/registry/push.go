@@ -61,9 +61,10 @@ type knownBlobs struct{ m sync.Map }
 // once, since it costs as much as looking, and gives Mounted although the blob
 // may have been there; else it looks, and then streams. A try that fails is
 // repeated from the start of the blob. The same blob put by several goroutines
-// at once is sent once, and Exists for the others. The content is verified while it is sent: what differs from Digest or
-// Size never completes an upload. progress, which may be nil, hears of the bytes
-// sent of the current try.
+// at once is sent once, and Exists for the others. Content that differs from Digest or
+// Size never completes an upload: it is verified while it is sent, by the registry
+// alone where that spares hashing it twice. progress, which may be nil, hears of the
+// bytes sent of the current try, now and then.
 func (c *Client) PutBlob(ctx context.Context, repo name.Repository, b Blob, progress func(done int64)) (Outcome, error) {
 	key := repo.Name() + "@" + b.Digest.String()
 	if _, ok := c.known.m.Load(key); ok {

@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/multipack/multipack/internal/fault"
-	"github.com/multipack/multipack/internal/verified"
 	"github.com/multipack/multipack/pkg/registry"
 	"github.com/multipack/multipack/testhelpers/regtest"
 )
@@ -423,35 +422,4 @@ func TestKilledRegistry(t *testing.T) {
 	r.Inject(regtest.Fault{Method: "PUT", CutUpload: 1000, Times: -1, Hit: r.Kill})
 	_, err := c.PutBlob(t.Context(), r.Repo("a"), blobOf(content(17, 500_000)), nil)
 	wantKind(t, err, fault.Failed)
-}
-
-// TestVerifiedContentIsHashedOnce sends what another repository verifies on its
-// way, and what only claims to be content of another digest.
-func TestVerifiedContentIsHashedOnce(t *testing.T) {
-	t.Parallel()
-	from, to := regtest.New(t), regtest.New(t)
-	c := newClient(t, registry.Config{})
-	raw := content(71, 300<<10)
-	put(t, c, from.Repo("a"), blobOf(raw))
-	rc, err := c.Blob(t.Context(), from.Repo("a"), sum(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	rc.Close()
-	if !verified.By(rc, sum(raw), int64(len(raw))) {
-		t.Error("a blob of a registry does not say that it verifies itself")
-	}
-	b := blobOf(raw)
-	b.Open = func() (io.ReadCloser, error) { return c.Blob(t.Context(), from.Repo("a"), sum(raw)) }
-	var told int64
-	if _, err := c.PutBlob(t.Context(), to.Repo("b"), b, func(done int64) { told = done }); err != nil || told != b.Size {
-		t.Errorf("told of %d of %d bytes, %v", told, b.Size, err)
-	}
-	wrong := content(72, 300<<10)
-	put(t, c, from.Repo("a"), blobOf(wrong))
-	b = blobOf(content(73, 300<<10))
-	b.Open = func() (io.ReadCloser, error) { return c.Blob(t.Context(), from.Repo("a"), sum(wrong)) }
-	if _, err := c.PutBlob(t.Context(), to.Repo("b"), b, nil); err == nil {
-		t.Error("content of another digest was sent")
-	}
 }

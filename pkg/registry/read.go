@@ -241,12 +241,16 @@ func (c *Client) openBlob(ctx context.Context, repo name.Repository, h v1.Hash, 
 	if size < 0 {
 		size = resp.ContentLength
 	}
+	if resp.ContentLength >= 0 && resp.ContentLength != size {
+		resp.Body.Close()
+		return nil, &contentError{fmt.Sprintf("the registry gives %d bytes for %s, not %d", resp.ContentLength, h, size)}
+	}
 	rc, err := verify(resp.Body, h, size, nil)
 	if err != nil {
 		resp.Body.Close()
 		return nil, err
 	}
-	return &namedBody{ReadCloser: rc, fail: func(err error) error {
+	return &namedBody{ReadCloser: rc, raw: resp.Body, fail: func(err error) error {
 		return c.fail(ctx, repo.Registry, err, "reading blob %s of %s", h, quote(repo))
 	}}, nil
 }
@@ -254,6 +258,7 @@ func (c *Client) openBlob(ctx context.Context, repo name.Repository, h v1.Hash, 
 // namedBody says of which blob a failed read was.
 type namedBody struct {
 	io.ReadCloser
+	raw  io.ReadCloser
 	fail func(error) error
 }
 
@@ -264,6 +269,9 @@ func (b *namedBody) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Unverified is what is read, for verified.Unverified.
+func (b *namedBody) Unverified() io.ReadCloser { return &namedBody{ReadCloser: b.raw, fail: b.fail} }
 
 // Verifies implements verified.Stream.
 func (b *namedBody) Verifies(h v1.Hash, size int64) bool { return verified.By(b.ReadCloser, h, size) }
