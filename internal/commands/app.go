@@ -31,9 +31,9 @@ type App struct {
 func (a *App) Run(ctx context.Context, argv []string) int {
 	s := &session{app: a}
 	defer s.close()
-	root := newRoot(s)
-	completeWords(root)
 	args := arguments(argv)
+	root := newRoot(s, args)
+	completeWords(root)
 	root.SetArgs(args)
 	root.SetIn(a.In)
 	root.SetOut(a.Out)
@@ -74,7 +74,9 @@ func arguments(argv []string) []string {
 	return args
 }
 
-func newRoot(s *session) *cobra.Command {
+// newRoot makes the commands, those of a group only where args may be about them:
+// to make them all is a good part of what a start costs.
+func newRoot(s *session, args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "multipack",
 		Short: "Package Cloud Native Buildpacks for many platforms",
@@ -85,7 +87,7 @@ func newRoot(s *session) *cobra.Command {
 		Version:       s.app.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE:          group,
+		RunE:          runGroup,
 		Args:          cobra.ArbitraryArgs,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			return s.start(cmd)
@@ -97,13 +99,43 @@ func newRoot(s *session) *cobra.Command {
 	root.SetUsageTemplate(usageTemplate)
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)
-	root.AddCommand(newBuildpack(s), newExtension(s), newManifest(s), newVersion(s), newPluginMetadata(s))
+	families := []family{buildpackFamily(s), extensionFamily(s), manifestFamily(s)}
+	for _, f := range families {
+		root.AddCommand(f.group)
+	}
+	root.AddCommand(newVersion(s), newPluginMetadata(s))
+	chosen := chosen(root, args)
+	for _, f := range families {
+		if chosen == nil || chosen == f.group {
+			f.group.AddCommand(f.commands()...)
+		}
+	}
 	return root
 }
 
-// group is what a command does that only holds others: help, or the error for
+// family is a group and how its commands are made.
+type family struct {
+	group    *cobra.Command
+	commands func() []*cobra.Command
+}
+
+// chosen is the command of root that args begin with; nil where that is not
+// plain to see.
+func chosen(root *cobra.Command, args []string) *cobra.Command {
+	if len(args) == 0 {
+		return nil
+	}
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == args[0] || cmd.HasAlias(args[0]) {
+			return cmd
+		}
+	}
+	return nil
+}
+
+// runGroup is what a command does that only holds others: help, or the error for
 // a word that none of them is.
-func group(cmd *cobra.Command, args []string) error {
+func runGroup(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return cmd.Help()
 	}
@@ -118,7 +150,7 @@ func group(cmd *cobra.Command, args []string) error {
 func helpCommand(cmd *cobra.Command, args []string) error {
 	found, rest, err := cmd.Root().Find(args)
 	if err != nil || len(rest) > 0 {
-		return group(cmd.Root(), args)
+		return runGroup(cmd.Root(), args)
 	}
 	return found.Help()
 }

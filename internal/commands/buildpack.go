@@ -2,28 +2,30 @@ package commands
 
 import "github.com/spf13/cobra"
 
-func newBuildpack(s *session) *cobra.Command {
-	cmd := &cobra.Command{
+func buildpackFamily(s *session) family {
+	return familyOf(s, buildpackModule, &cobra.Command{
 		Use:     "buildpack",
 		Aliases: []string{"buildpacks"},
 		Short:   "Package, inspect and compare buildpacks",
 		Args:    cobra.ArbitraryArgs,
-		RunE:    group,
-	}
-	cmd.AddCommand(newPackage(s, buildpackModule), newInspect(s, buildpackModule), newPackageDiff(s, buildpackModule), newPackageVerify(s, buildpackModule))
-	return cmd
+		RunE:    runGroup,
+	})
 }
 
-func newExtension(s *session) *cobra.Command {
-	cmd := &cobra.Command{
+func extensionFamily(s *session) family {
+	return familyOf(s, extensionModule, &cobra.Command{
 		Use:     "extension",
 		Aliases: []string{"extensions"},
 		Short:   "Package, inspect and compare extensions",
 		Args:    cobra.ArbitraryArgs,
-		RunE:    group,
-	}
-	cmd.AddCommand(newPackage(s, extensionModule), newInspect(s, extensionModule), newPackageDiff(s, extensionModule), newPackageVerify(s, extensionModule))
-	return cmd
+		RunE:    runGroup,
+	})
+}
+
+func familyOf(s *session, m module, group *cobra.Command) family {
+	return family{group, func() []*cobra.Command {
+		return []*cobra.Command{newPackage(s, m), newInspect(s, m), newPackageDiff(s, m), newPackageVerify(s, m)}
+	}}
 }
 
 // module is what the package and inspect commands are about; the two kinds

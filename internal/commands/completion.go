@@ -49,7 +49,7 @@ func outputFormats(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion
 
 // polish makes wrong words usage errors.
 func polish(completion *cobra.Command) {
-	completion.Args, completion.RunE = cobra.ArbitraryArgs, group
+	completion.Args, completion.RunE = cobra.ArbitraryArgs, runGroup
 	for _, shell := range completion.Commands() {
 		shell.Args = args(cobra.NoArgs)
 	}

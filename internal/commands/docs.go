@@ -5,7 +5,7 @@ import "github.com/spf13/cobra"
 // Root is the command tree by itself, for the generated reference: nothing in
 // it can be run.
 func Root() *cobra.Command {
-	root := newRoot(&session{app: &App{Version: "dev", Getenv: func(string) string { return "" }}})
+	root := newRoot(&session{app: &App{Version: "dev", Getenv: func(string) string { return "" }}}, nil)
 	root.InitDefaultCompletionCmd()
 	return root
 }

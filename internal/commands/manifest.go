@@ -2,8 +2,8 @@ package commands
 
 import "github.com/spf13/cobra"
 
-func newManifest(s *session) *cobra.Command {
-	cmd := &cobra.Command{
+func manifestFamily(s *session) family {
+	group := &cobra.Command{
 		Use:   "manifest",
 		Short: "Make and edit manifest lists (image indexes) of images from anywhere",
 		Long: `Make and edit manifest lists (image indexes) of images from anywhere, and push them anywhere.
@@ -15,12 +15,13 @@ else $XDG_DATA_HOME/multipack, else ~/.local/share/multipack; each list is an OC
   multipack manifest add ghcr.io/acme/app:1 oci-archive:app-riscv64.tar
   multipack manifest inspect ghcr.io/acme/app:1`,
 		Args: cobra.ArbitraryArgs,
-		RunE: group,
+		RunE: runGroup,
 	}
-	cmd.AddCommand(
-		newManifestCreate(s), newManifestAdd(s), newManifestAnnotate(s), newManifestRm(s), newManifestRemove(s), newManifestSettle(s),
-		newManifestLs(s), newManifestExists(s), newManifestInspect(s), newManifestPrune(s),
-		newManifestPush(s), newManifestSave(s), newManifestLoad(s), newManifestCopy(s), newManifestDiff(s), newManifestVerify(s),
-	)
-	return cmd
+	return family{group, func() []*cobra.Command {
+		return []*cobra.Command{
+			newManifestCreate(s), newManifestAdd(s), newManifestAnnotate(s), newManifestRm(s), newManifestRemove(s), newManifestSettle(s),
+			newManifestLs(s), newManifestExists(s), newManifestInspect(s), newManifestPrune(s),
+			newManifestPush(s), newManifestSave(s), newManifestLoad(s), newManifestCopy(s), newManifestDiff(s), newManifestVerify(s),
+		}
+	}}
 }
