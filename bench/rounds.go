@@ -4,7 +4,20 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 )
+
+// aging is how old a workload's inputs are at least.
+const aging = 500 * time.Millisecond
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}
 
 // workload is one thing that users do, and the ways to do it.
 type workload struct {
@@ -76,6 +89,11 @@ func (l *lab) measure(ctx context.Context, w workload, rounds int, progress io.W
 				r.Error = fmt.Sprintf("preparing the workload: %v", err)
 			}
 			return res, context.Cause(ctx)
+		}
+		// No tool takes part whose inputs are younger than a user's: a cache may
+		// not trust the times of files that were written a moment ago.
+		if err := pause(ctx, aging); err != nil {
+			return res, err
 		}
 	}
 	for round := range rounds {
