@@ -14,7 +14,7 @@ REVIVE      := github.com/mgechev/revive@v1.16.0
 
 export CGO_ENABLED ?= 0
 
-.PHONY: all build test race stress lint fuzz bench docs demo samples clean help
+.PHONY: all build test race stress lint fuzz bench pgo docs demo samples clean help
 
 all: build
 
@@ -49,6 +49,18 @@ stress: samples ## what takes long: every interleaving of three writers, many pr
 
 bench: ## measure multipack and the peers on PATH (BENCHARGS: see `go run ./bench -h`)
 	$(GO) run ./bench $(BENCHARGS)
+
+# What the compiler optimises for: the benchmarks of the hot paths. -trimpath
+# keeps folders of the machine out of the file.
+PROFILED := pkg/layer:Layer|Platforms pkg/manifest:1000 pkg/buildpack/inspect:. pkg/reference:.
+
+pgo: ## profile the hot paths anew (cmd/multipack/default.pgo, which every build uses)
+	@rm -rf $(OUT)/pgo && mkdir -p $(OUT)/pgo
+	@for p in $(subst |,\|,$(PROFILED)); do \
+		name=$$(echo $${p%%:*} | tr / -); \
+		$(GO) test -trimpath -run '^$$' -bench "$${p#*:}" -benchtime 2s -cpuprofile $(OUT)/pgo/$$name.out -o $(OUT)/pgo/$$name.test ./$${p%%:*} || exit 1; \
+	done
+	$(GO) tool pprof -proto $(OUT)/pgo/*.out > cmd/multipack/default.pgo
 
 docs: ## write the command reference and the man pages
 	$(GO) run ./internal/commands/reference docs
