@@ -27,10 +27,8 @@ func (w *writer) plan(ctx context.Context, before current) ([]announcement, erro
 		}
 		puts = append(puts, announcement{tag: tag, body: w.marker, platform: p.Normalize(), withdraws: true})
 	}
-	for i := range puts {
-		if err := w.inspectTag(ctx, &puts[i]); err != nil {
-			return nil, err
-		}
+	if err := parallel(w.req.Jobs, len(puts), func(i int) error { return w.inspectTag(ctx, &puts[i]) }); err != nil {
+		return nil, err
 	}
 	return puts, w.absent(before, puts)
 }
@@ -96,15 +94,28 @@ func (w *writer) absent(before current, puts []announcement) error {
 	return nil
 }
 
-// put writes the announcements that are not there yet, in order.
+// put writes the announcements that are not there yet: first what is added, then
+// what is withdrawn.
 func (w *writer) put(ctx context.Context, puts []announcement) error {
 	set := setAnnotations(w.req.Annotations)
-	for _, a := range puts {
-		if !a.done || !w.stands(ctx, a) {
-			if err := w.putOne(ctx, a); err != nil {
-				return announceError(w.req.Tag, a, err)
+	from := slices.IndexFunc(puts, func(a announcement) bool { return a.withdraws })
+	if from < 0 {
+		from = len(puts)
+	}
+	for _, part := range [][]announcement{puts[:from], puts[from:]} {
+		err := parallel(w.req.Jobs, len(part), func(i int) error {
+			if a := part[i]; !a.done || !w.stands(ctx, a) {
+				if err := w.putOne(ctx, a); err != nil {
+					return announceError(w.req.Tag, a, err)
+				}
 			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
+	}
+	for _, a := range puts {
 		w.own[a.tag] = a.body.Digest
 		w.order = append(w.order, a.tag)
 		if a.withdraws {

@@ -66,26 +66,12 @@ func (c *collector) list(ctx context.Context, must []string) (candidates []strin
 // that are gone have an empty claim tag.
 func (c *collector) read(ctx context.Context, tags []string, i manifest.Index) ([]claim, error) {
 	out := make([]claim, len(tags))
-	errs := make([]error, len(tags))
-	if c.jobs <= 1 {
-		for n, t := range tags {
-			if out[n], errs[n] = c.readOne(ctx, t, i); errs[n] != nil {
-				return nil, errs[n]
-			}
-		}
-	} else {
-		var g errgroup.Group
-		g.SetLimit(c.jobs)
-		for n, t := range tags {
-			g.Go(func() error {
-				out[n], errs[n] = c.readOne(ctx, t, i)
-				return nil
-			})
-		}
-		_ = g.Wait() // every error is in its slot
-		if err := errors.Join(errs...); err != nil {
-			return nil, err
-		}
+	err := parallel(c.jobs, len(tags), func(n int) (err error) {
+		out[n], err = c.readOne(ctx, tags[n], i)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	clear(c.fresh)
 	for _, cl := range out {
@@ -94,6 +80,30 @@ func (c *collector) read(ctx context.Context, tags []string, i manifest.Index) (
 		}
 	}
 	return slices.DeleteFunc(out, func(cl claim) bool { return cl.tag == "" }), nil
+}
+
+// parallel calls f for 0 to n-1, jobs at once, and joins the errors in that order.
+// One job does one after the other, up to the first error.
+func parallel(jobs, n int, f func(i int) error) error {
+	if jobs <= 1 {
+		for i := range n {
+			if err := f(i); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	errs := make([]error, n)
+	var g errgroup.Group
+	g.SetLimit(jobs)
+	for i := range n {
+		g.Go(func() error {
+			errs[i] = f(i)
+			return nil
+		})
+	}
+	_ = g.Wait() // every error is in its slot
+	return errors.Join(errs...)
 }
 
 func (c *collector) readOne(ctx context.Context, name string, i manifest.Index) (claim, error) {

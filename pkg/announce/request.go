@@ -57,7 +57,7 @@ type Request struct {
 	Limit int
 	// Jitter is how long to wait before the given round (2, 3, …); Jitter where nil.
 	Jitter func(round int) time.Duration
-	// Jobs is how many announcements are read at once; 1 where 0.
+	// Jobs is how many announcements are read or written at once; 1 where 0.
 	Jobs int
 }
 
