@@ -79,13 +79,13 @@ func tagged(t *testing.T, r *regtest.Registry) string {
 
 // ways are the ways in which one request may fail.
 var ways = map[string]regtest.Fault{
-	"refused":      {Status: http.StatusForbidden},
-	"broken":       {Status: http.StatusInternalServerError},
-	"busy":         {Status: http.StatusTooManyRequests, RetryAfter: "0"},
-	"cut":          {CutUpload: -1},
-	"cut upload":   {CutUpload: 100},
-	"lost answer":  {CutDownload: -1},
-	"strange":      {Status: http.StatusOK, Body: "<html>captive portal</html>"},
+	"refused":     {Status: http.StatusForbidden},
+	"broken":      {Status: http.StatusInternalServerError},
+	"busy":        {Status: http.StatusTooManyRequests, RetryAfter: "0"},
+	"cut":         {CutUpload: -1},
+	"cut upload":  {CutUpload: 100},
+	"lost answer": {CutDownload: -1},
+	"strange":     {Status: http.StatusOK, Body: "<html>captive portal</html>"},
 	// From one request on: a single answer of this kind only makes the program ask
 	// for the way to authenticate.
 	"unauthorised": {Status: http.StatusUnauthorized, Times: -1},
