@@ -142,11 +142,11 @@ func (f *firstCall) RoundTrip(ping *http.Request) (*http.Response, error) {
 	f.stops[scheme] = stop
 	f.mu.Unlock()
 	resp, err := f.prober.RoundTrip(req)
-	if err == nil && resp.StatusCode == http.StatusBadRequest {
-		if bad := f.prober.certificate(); bad != nil { // it speaks HTTPS, and was spoken to in plain text
-			_ = resp.Body.Close()
-			err = bad
-		}
+	if err == nil && resp.StatusCode == http.StatusBadRequest && scheme == "http" {
+		// What speaks HTTPS says so too where it is spoken to in plain text.
+		_ = resp.Body.Close()
+		stop()
+		return f.prober.RoundTrip(ping)
 	}
 	if err != nil {
 		stop()
