@@ -258,7 +258,7 @@ func (s *session) post(ctx context.Context, repo name.Repository, query url.Valu
 // upload sends the bytes: with the PUT that ends the upload where their number
 // is known, else with a PATCH before it.
 func (s *session) upload(ctx context.Context, to *url.URL, b Blob, progress func(int64)) error {
-	src := &source{blob: b, progress: progress}
+	src := &source{blob: b, progress: progress, local: to.Scheme == "http" && loopback(to.Host)}
 	stream := call{
 		url: to, open: src.open, size: b.Size,
 		header: http.Header{"Content-Type": {"application/octet-stream"}},

@@ -197,7 +197,11 @@ func (w *wire) openBody(out, req *http.Request, m manner, sent *counter) error {
 			return err
 		}
 	}
-	out.Body = &sentBody{ReadCloser: body, sent: sent, opened: opened}
+	if f, ok := body.(*fileBody); ok {
+		out.Body = &sentFile{fileBody: f, sent: sent, opened: opened}
+	} else {
+		out.Body = &sentBody{ReadCloser: body, sent: sent, opened: opened}
+	}
 	return nil
 }
 

@@ -177,8 +177,14 @@ func (t *File) Open(name string) (io.ReadCloser, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	return io.NopCloser(io.NewSectionReader(t.file, e.offset, e.size)), e.size, nil
+	return section{io.NewSectionReader(t.file, e.offset, e.size)}, e.size, nil
 }
+
+// section is a file within the archive; it says of which part of the archive.
+type section struct{ *io.SectionReader }
+
+// Close does nothing.
+func (section) Close() error { return nil }
 
 // ReadFile gives the content of the small file name; more than limit bytes are
 // an error.
