@@ -220,3 +220,19 @@ func TestMeasured(t *testing.T) {
 		t.Error("a program that is not there was run")
 	}
 }
+
+func TestVersionIn(t *testing.T) {
+	t.Parallel()
+	for out, want := range map[string]string{
+		"0.40.5+git-7640af99.build-1":            "0.40.5+git-7640af99.build-1",
+		"skopeo version 1.9.3":                   "1.9.3",
+		"Version: v1.3.3, go1.26":                "v1.3.3",
+		"(devel)\n":                              "(devel)",
+		"VCSRef: 725072f\nGoVersion: go1.26.8\n": "725072f",
+		"":                                       "?",
+	} {
+		if got := versionIn(out); got != want {
+			t.Errorf("%q: %q, want %q", out, got, want)
+		}
+	}
+}

@@ -90,7 +90,8 @@ func locate(ctx context.Context, name string) (path string, prefix []string) {
 	return docker, []string{"buildx"}
 }
 
-var versionNumber = regexp.MustCompile(`v?\d+\.\d+[^\s,]*`)
+// versionNumber is a number that stands by itself: go1.26 is another program's.
+var versionNumber = regexp.MustCompile(`(?:^|[^\w.])(v?\d+\.\d+[^\s,]*)`)
 
 // versionOf asks the tool, "?" where it does not say.
 func versionOf(ctx context.Context, t *tool) string {
@@ -98,10 +99,21 @@ func versionOf(ctx context.Context, t *tool) string {
 	if err != nil {
 		return "?"
 	}
-	if found := versionNumber.FindString(string(out)); found != "" {
-		return found
+	return versionIn(string(out))
+}
+
+// versionIn finds the version in what a tool says of itself: a number, else the
+// last word of the first line.
+func versionIn(out string) string {
+	if found := versionNumber.FindStringSubmatch(out); found != nil {
+		return found[1]
 	}
-	return strings.TrimSpace(string(out))
+	line, _, _ := strings.Cut(strings.TrimSpace(out), "\n")
+	words := strings.Fields(line)
+	if len(words) == 0 {
+		return "?"
+	}
+	return words[len(words)-1]
 }
 
 // build compiles one of this module's programs into dir.
