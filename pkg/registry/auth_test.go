@@ -299,7 +299,7 @@ func TestUnusableCredentialsAreErrors(t *testing.T) {
 	notBase64 := writeFile(t, filepath.Join(dir, "base64.json"), `{"auths":{"a":{"auth":"`+secret+`!"}}}`, 0o600)
 	_, err2 := registry.New(registry.Config{AuthFile: notBase64, Getenv: env{}.get})
 	wantKind(t, err2, fault.Failed)
-	_, err3 := registry.New(registry.Config{Getenv: env{"CNB_REGISTRY_AUTH": `{"a":"Basic ` + secret}.get})
+	_, err3 := newClient(t, registry.Config{Getenv: env{"CNB_REGISTRY_AUTH": `{"a":"Basic ` + secret}.get}).Head(t.Context(), repoAt(t, "127.0.0.1:1/a").Tag("1"))
 	wantKind(t, err3, fault.Failed)
 	wantText(t, err3.Error(), "CNB_REGISTRY_AUTH")
 	for _, err := range []error{err, err2, err3} {

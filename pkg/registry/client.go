@@ -94,9 +94,8 @@ type Client struct {
 	unmounted pairs
 }
 
-// New is a client after cfg. An authentication or CA file that cannot be read,
-// and a CNB_REGISTRY_AUTH that is no JSON object, are errors here rather than
-// at the first request.
+// New is a client after cfg. An authentication or CA file that cannot be read is
+// an error here rather than at the first request.
 func New(cfg Config) (*Client, error) {
 	if cfg.Getenv == nil {
 		cfg.Getenv = os.Getenv

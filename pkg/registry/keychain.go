@@ -24,8 +24,9 @@ import (
 type keychain struct {
 	getenv func(string) string
 	named  *authFile
-	// env holds CNB_REGISTRY_AUTH: canonical host to header value.
-	env map[string]string
+	// env is CNB_REGISTRY_AUTH, canonical host to header value, read when it is
+	// first needed: an error of it.
+	env func() (map[string]string, error)
 
 	mu sync.Mutex
 	// notes tells, by registry, which source could not be used.
@@ -34,6 +35,7 @@ type keychain struct {
 
 func newKeychain(file string, getenv func(string) string) (*keychain, error) {
 	k := &keychain{getenv: getenv, notes: make(map[string]string)}
+	k.env = sync.OnceValues(func() (map[string]string, error) { return readEnv(getenv("CNB_REGISTRY_AUTH")) })
 	if file != "" {
 		f, err := readAuthFile(file)
 		if err != nil {
@@ -41,20 +43,23 @@ func newKeychain(file string, getenv func(string) string) (*keychain, error) {
 		}
 		k.named = f
 	}
-	raw := getenv("CNB_REGISTRY_AUTH")
+	return k, nil
+}
+
+func readEnv(raw string) (map[string]string, error) {
 	if raw == "" {
-		return k, nil
+		return nil, nil
 	}
 	values := map[string]string{}
 	if json.Unmarshal([]byte(raw), &values) != nil {
 		// The parser's message may quote the value.
 		return nil, fault.New(fault.Failed, "reading credentials from CNB_REGISTRY_AUTH: not a JSON object of registry hosts and header values")
 	}
-	k.env = make(map[string]string, len(values))
+	env := make(map[string]string, len(values))
 	for host, value := range values {
-		k.env[keyHost(host)] = value
+		env[keyHost(host)] = value
 	}
-	return k, nil
+	return env, nil
 }
 
 // resolve gives the credentials for repo, anonymous ones when no source has any.
@@ -65,7 +70,11 @@ func (k *keychain) resolve(ctx context.Context, repo name.Repository) (authn.Aut
 			return auth, err
 		}
 	}
-	if value, ok := k.env[keyHost(repo.RegistryStr())]; ok {
+	env, err := k.env()
+	if err != nil {
+		return nil, err
+	}
+	if value, ok := env[keyHost(repo.RegistryStr())]; ok {
 		return headerAuth(value)
 	}
 	for _, path := range k.files() {
