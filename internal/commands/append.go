@@ -219,11 +219,8 @@ func appendReport(ref reference.Ref, result announce.Result, parts []publish.Rep
 		Size: int64(len(result.Raw)), Action: publish.Exists, Images: []publish.ImageEntry{},
 	}
 	if result.MediaType.IsIndex() { // a settle may find a plain image, and leave it
-		idx, err := manifest.Parse(result.Raw)
-		if err != nil {
-			return publish.Report{}, fmt.Errorf("reading back '%s': %w", reference.Canonical(ref.Name), err)
-		}
-		if r, err = publish.Joined(ref.Display(), idx, parts); err != nil {
+		var err error
+		if r, err = publish.Joined(ref.Display(), result.Index, parts); err != nil {
 			return publish.Report{}, err
 		}
 	}

@@ -102,9 +102,8 @@ func (s *session) appendChange(ctx context.Context, ref reference.Ref, job listJ
 	if err != nil {
 		return listChange{}, err
 	}
-	result.append = report.Append
-	result.index, err = manifest.Parse(results[0].Raw)
-	return result, err
+	result.append, result.index = report.Append, results[0].Index
+	return result, nil
 }
 
 // replacePublished starts the tag afresh, as a plain publish does.

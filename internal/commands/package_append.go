@@ -125,7 +125,7 @@ func (p *packaging) appendToLayout(ctx context.Context, content []manifest.Artif
 			return manifest.Index{}, err
 		}
 		results = append(results, result)
-		return manifest.Parse(result.Raw)
+		return result.Index, nil
 	}}
 	layout := &publish.Layout{Observe: observer(progress)}
 	write := layout.Update

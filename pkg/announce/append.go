@@ -213,9 +213,7 @@ func (w *writer) write(ctx context.Context, v view) (wrote bool, err error) {
 		return false, writeError(w.req.Tag, err)
 	}
 	w.wrote++
-	if w.seen, err = asCurrent(ctx, w.reg, v.body, w.req); err != nil {
-		return false, err
-	}
+	w.seen = current{found: true, m: v.body, doc: v.next}
 	w.last.before, w.last.after = v.cur.m.Digest, v.body.Digest
 	w.notes.collected(w, v.changed)
 	return true, nil

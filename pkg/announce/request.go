@@ -63,8 +63,10 @@ type Request struct {
 
 // Result is what a tag holds after a writer has seen its own work in it.
 type Result struct {
-	// Manifest are the bytes that were read back.
+	// Manifest are the bytes that were read back, and Index is what they say. A plain
+	// image that Settle leaves alone is no index: Index then has it as its only entry.
 	Manifest
+	Index manifest.Index
 	// Platforms are those of the index, in its order.
 	Platforms []platform.Platform
 	// Announced are the announcement tags that say what this writer brings,

@@ -96,7 +96,7 @@ func (n *notes) render(w *writer, missing []platform.Platform) []string {
 }
 
 func (w *writer) result(v view, rounds int) Result {
-	r := Result{Manifest: v.cur.m, Platforms: v.cur.doc.Platforms(), Rounds: rounds, Writes: w.wrote}
+	r := Result{Manifest: v.cur.m, Index: v.cur.doc, Platforms: v.cur.doc.Platforms(), Rounds: rounds, Writes: w.wrote}
 	for _, tag := range w.order {
 		if w.own[tag] == w.marker.Digest {
 			r.Withdrawn = append(r.Withdrawn, tag)
