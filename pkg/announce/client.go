@@ -41,6 +41,17 @@ func (r *repository) Get(ctx context.Context, ref string) (Manifest, error) {
 	return Manifest(m), err
 }
 
+// Read asks for the digest first, where there is something to compare it with.
+// Should the tag move between the two questions, the second one's answer counts.
+func (r *repository) Read(ctx context.Context, tag string, before Manifest) (Manifest, error) {
+	if before.Raw != nil {
+		if h, err := r.Head(ctx, tag); err != nil || h == before.Digest {
+			return before, err
+		}
+	}
+	return r.Get(ctx, tag)
+}
+
 func (r *repository) Head(ctx context.Context, tag string) (v1.Hash, error) {
 	d, err := r.client.Head(ctx, r.repo.Tag(tag))
 	return d.Digest, err

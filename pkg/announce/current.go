@@ -17,24 +17,11 @@ type current struct {
 	doc     manifest.Index
 }
 
-// readCurrent reads the tag. One that is missing is an empty index of the
-// request's media type.
-func readCurrent(ctx context.Context, reg Registry, req Request) (current, error) {
-	m, err := reg.Get(ctx, req.Tag)
-	if fault.Is(err, fault.NotFound) {
-		return current{doc: manifest.New(req.MediaType)}, nil
-	}
-	if err != nil {
-		return current{}, fmt.Errorf("reading tag '%s': %w", req.Tag, err)
-	}
-	return asCurrent(ctx, reg, m, req)
-}
-
 // begin reads the tag for the first time, unless it was looked at already.
 func (w *writer) begin(ctx context.Context) (err error) {
 	if w.req.Seen != nil {
 		w.seen = w.req.Seen.current
-	} else if w.seen, err = readCurrent(ctx, w.reg, w.req); err != nil {
+	} else if _, err = w.read(ctx); err != nil {
 		return err
 	}
 	if w.req.New && w.seen.found {
@@ -43,18 +30,21 @@ func (w *writer) begin(ctx context.Context) (err error) {
 	return nil
 }
 
-// read reads the tag; what it held before is not fetched once more.
-func (w *writer) read(ctx context.Context) (cur current, err error) {
-	if w.seen.found {
-		h, err := w.reg.Head(ctx, w.req.Tag)
-		if err == nil && h == w.seen.m.Digest {
-			return w.seen, nil
-		}
-		if err != nil && !fault.Is(err, fault.NotFound) {
-			return current{}, fmt.Errorf("reading tag '%s': %w", w.req.Tag, err)
-		}
+// read reads the tag. One that is missing is an empty index of the request's
+// media type. All that it takes from what was seen before is the work of
+// reading the same once more.
+func (w *writer) read(ctx context.Context) (current, error) {
+	m, err := w.reg.Read(ctx, w.req.Tag, w.seen.m)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		w.seen = current{doc: manifest.New(w.req.MediaType)}
+		return w.seen, nil
+	case err != nil:
+		return current{}, fmt.Errorf("reading tag '%s': %w", w.req.Tag, err)
+	case w.seen.found && m.Digest == w.seen.m.Digest:
+		return w.seen, nil
 	}
-	w.seen, err = readCurrent(ctx, w.reg, w.req)
+	w.seen, err = asCurrent(ctx, w.reg, m, w.req)
 	return w.seen, err
 }
 

@@ -105,6 +105,12 @@ func (r *replay) Get(_ context.Context, ref string) (Manifest, error) {
 	return r.manifest(h)
 }
 
+// Read is one step: whether the tag is fetched or found to be the same, the answer
+// is what it held at one moment.
+func (r *replay) Read(ctx context.Context, tag string, _ Manifest) (Manifest, error) {
+	return r.Get(ctx, tag)
+}
+
 func (r *replay) Head(_ context.Context, tag string) (v1.Hash, error) {
 	h, err := r.ask(op{kind: "head", tag: tag})
 	if err != nil {

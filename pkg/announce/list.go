@@ -17,7 +17,7 @@ func Announcements(ctx context.Context, reg Registry, req Request) ([]Announceme
 	if err != nil {
 		return nil, err
 	}
-	cur, err := readCurrent(ctx, reg, req)
+	cur, err := w.read(ctx)
 	if err != nil && !fault.Is(err, fault.Usage) && !fault.Is(err, fault.Conflict) {
 		return nil, err // whatever the tag holds, the announcements can be shown
 	}

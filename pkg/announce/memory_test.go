@@ -102,6 +102,15 @@ func (r *memory) Get(_ context.Context, ref string) (Manifest, error) {
 	return r.manifest(r.tags[ref])
 }
 
+func (r *memory) Read(ctx context.Context, tag string, before Manifest) (Manifest, error) {
+	if before.Raw != nil {
+		if h, err := r.Head(ctx, tag); err != nil || h == before.Digest {
+			return before, err
+		}
+	}
+	return r.Get(ctx, tag)
+}
+
 func (r *memory) Head(_ context.Context, tag string) (v1.Hash, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

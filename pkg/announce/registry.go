@@ -29,6 +29,9 @@ type Manifest struct {
 type Registry interface {
 	// Get reads by tag, or by digest ("sha256:…").
 	Get(ctx context.Context, ref string) (Manifest, error)
+	// Read is Get of a tag. What it held before, which may be nothing, need not be
+	// fetched once more where it still does.
+	Read(ctx context.Context, tag string, before Manifest) (Manifest, error)
 	// Head gives the digest that a tag points at.
 	Head(ctx context.Context, tag string) (v1.Hash, error)
 	// Blob reads a small blob: an image's config.

@@ -211,6 +211,10 @@ func (c *cached) Get(ctx context.Context, ref string) (Manifest, error) {
 	return c.memory.Get(ctx, ref)
 }
 
+func (c *cached) Read(ctx context.Context, tag string, _ Manifest) (Manifest, error) {
+	return c.Get(ctx, tag)
+}
+
 func (c *cached) Head(ctx context.Context, tag string) (v1.Hash, error) {
 	if tag == "1.0" {
 		return c.old.Digest, nil

@@ -51,6 +51,13 @@ func (r *rehearsal) Get(ctx context.Context, ref string) (Manifest, error) {
 	return r.real.Get(ctx, ref)
 }
 
+func (r *rehearsal) Read(ctx context.Context, tag string, before Manifest) (Manifest, error) {
+	if m, ok := r.written(tag); ok {
+		return m, nil
+	}
+	return r.real.Read(ctx, tag, before)
+}
+
 func (r *rehearsal) Head(ctx context.Context, tag string) (v1.Hash, error) {
 	if m, ok := r.written(tag); ok {
 		return m.Digest, nil
