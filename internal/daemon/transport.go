@@ -15,7 +15,8 @@ import (
 	"time"
 
 	"github.com/docker/cli/cli/connhelper"
-	"golang.org/x/net/http/httpproxy"
+
+	"github.com/multipack/multipack/internal/proxy"
 )
 
 // patience is how long a connection may take to come about.
@@ -54,7 +55,7 @@ func connect(e endpoint, getenv func(string) string) (*api, error) {
 				return nil, err
 			}
 		}
-		t.Proxy, t.DialContext = proxies(getenv), dialer.DialContext
+		t.Proxy, t.DialContext = proxy.FromEnv(getenv), dialer.DialContext
 		a.base = base.String() + at.prefix
 	}
 	return a, nil
@@ -85,23 +86,4 @@ func (e endpoint) tls() (*tls.Config, error) {
 		return nil, fmt.Errorf("reading the client certificate in '%s': %w", e.certs, err)
 	}
 	return c, nil
-}
-
-// proxies reads the proxies for tcp hosts as the docker command does, by the
-// rules of net/http, small letters before capitals.
-func proxies(getenv func(string) string) func(*http.Request) (*url.URL, error) {
-	either := func(small, capital string) string {
-		if v := getenv(small); v != "" {
-			return v
-		}
-		return getenv(capital)
-	}
-	conf := httpproxy.Config{
-		HTTPProxy:  either("http_proxy", "HTTP_PROXY"),
-		HTTPSProxy: either("https_proxy", "HTTPS_PROXY"),
-		NoProxy:    either("no_proxy", "NO_PROXY"),
-		CGI:        getenv("REQUEST_METHOD") != "",
-	}
-	decide := conf.ProxyFunc()
-	return func(r *http.Request) (*url.URL, error) { return decide(r.URL) }
 }

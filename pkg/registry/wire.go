@@ -10,7 +10,7 @@ import (
 	"net/url"
 	"time"
 
-	"golang.org/x/net/http/httpproxy"
+	"github.com/multipack/multipack/internal/proxy"
 )
 
 // Timeouts of one exchange. There is none on bodies: a layer takes as long as
@@ -37,12 +37,12 @@ type wire struct {
 }
 
 func newWire(cfg Config, pol policy, roots *x509.CertPool) *wire {
-	proxy := proxies(cfg.Getenv)
+	proxied := proxy.FromEnv(cfg.Getenv)
 	return &wire{
 		policy:    pol,
 		gate:      newGate(cfg.Requests),
-		verified:  newTransport(cfg.Requests, proxy, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}),
-		blind:     newTransport(cfg.Requests, proxy, &tls.Config{InsecureSkipVerify: true}), //nolint:gosec // only for hosts that the user named
+		verified:  newTransport(cfg.Requests, proxied, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}),
+		blind:     newTransport(cfg.Requests, proxied, &tls.Config{InsecureSkipVerify: true}), //nolint:gosec // only for hosts that the user named
 		userAgent: cfg.UserAgent,
 		retries:   cfg.Retries,
 		backoff:   cfg.Backoff,
@@ -50,9 +50,9 @@ func newWire(cfg Config, pol policy, roots *x509.CertPool) *wire {
 	}
 }
 
-func newTransport(requests int, proxy func(*http.Request) (*url.URL, error), conf *tls.Config) *http.Transport {
+func newTransport(requests int, proxied func(*http.Request) (*url.URL, error), conf *tls.Config) *http.Transport {
 	return &http.Transport{
-		Proxy:                 proxy,
+		Proxy:                 proxied,
 		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:       conf,
 		TLSHandshakeTimeout:   tlsTimeout,
@@ -66,25 +66,6 @@ func newTransport(requests int, proxy func(*http.Request) (*url.URL, error), con
 		WriteBufferSize:    64 << 10,
 		ReadBufferSize:     64 << 10,
 	}
-}
-
-// proxies reads the proxies from getenv by the rules of curl and net/http,
-// small letters before capitals.
-func proxies(getenv func(string) string) func(*http.Request) (*url.URL, error) {
-	either := func(small, capital string) string {
-		if v := getenv(small); v != "" {
-			return v
-		}
-		return getenv(capital)
-	}
-	conf := httpproxy.Config{
-		HTTPProxy:  either("http_proxy", "HTTP_PROXY"),
-		HTTPSProxy: either("https_proxy", "HTTPS_PROXY"),
-		NoProxy:    either("no_proxy", "NO_PROXY"),
-		CGI:        getenv("REQUEST_METHOD") != "",
-	}
-	decide := conf.ProxyFunc()
-	return func(r *http.Request) (*url.URL, error) { return decide(r.URL) }
 }
 
 func (w *wire) closeIdle() {
