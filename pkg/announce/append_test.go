@@ -365,7 +365,8 @@ func TestCost(t *testing.T) {
 	}
 }
 
-// TestSeen: what Look saw is not read again before the announcement.
+// TestSeen: what Look saw is not read again before the announcement, but for a
+// tag of which a listing says nothing.
 func TestSeen(t *testing.T) {
 	t.Parallel()
 	for _, expect := range [][]platform.Platform{nil, {mustPlatform("linux/amd64"), mustPlatform("linux/arm64")}} {
@@ -382,7 +383,11 @@ func TestSeen(t *testing.T) {
 		}
 		r.log = nil
 		res := appendTo(t, r, req)
-		if r.log[0] != "PUT 1.0-linux-arm64" || len(res.Platforms) != 2 {
+		want := "PUT 1.0-linux-arm64"
+		if expect == nil {
+			want = "GET 1.0-linux-arm64"
+		}
+		if r.log[0] != want || len(res.Platforms) != 2 {
 			t.Errorf("%v: %s", res.Platforms, strings.Join(r.log, ", "))
 		}
 	}
@@ -400,6 +405,25 @@ func TestSeenForeign(t *testing.T) {
 	if req.Seen, err = Look(context.Background(), r, req); err != nil {
 		t.Fatal(err)
 	}
+	_, err = Append(context.Background(), r, req)
+	wantFault(t, err, fault.Conflict, "is used for something else")
+	if got := r.tags["1.0-linux-amd64"]; got != foreign.Digest.String() {
+		t.Errorf("the tag now holds %s", got)
+	}
+}
+
+// TestSeenUnlisted: the same where the registry lists nothing of it.
+func TestSeenUnlisted(t *testing.T) {
+	t.Parallel()
+	r := newMemory()
+	foreign := r.index("", descriptor(r.image("linux/s390x", "x"), "linux/s390x", ""), descriptor(r.image("linux/386", "y"), "linux/386", ""))
+	add, _ := r.addition("linux/amd64", "a")
+	req := request(add)
+	var err error
+	if req.Seen, err = Look(context.Background(), r, req); err != nil {
+		t.Fatal(err)
+	}
+	r.tag("1.0-linux-amd64", foreign)
 	_, err = Append(context.Background(), r, req)
 	wantFault(t, err, fault.Conflict, "is used for something else")
 	if got := r.tags["1.0-linux-amd64"]; got != foreign.Digest.String() {

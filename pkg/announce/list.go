@@ -46,7 +46,8 @@ type View struct {
 
 	current current
 	claims  []claim
-	// tags are the announcement tags that were asked for; nil: all that there are.
+	// tags are the announcement tags that were asked for by name; nil where they were
+	// listed.
 	tags []string
 }
 
@@ -69,10 +70,11 @@ func Look(ctx context.Context, reg Registry, req Request) (*View, error) {
 	return out, err
 }
 
-// announcement is what the view knows of an announcement tag. known is false
-// where it was not asked for; a tag that is not there has an empty claim.
+// announcement is what the view knows of an announcement tag. A tag that was asked
+// for and is not there has an empty claim; that a listing lacks it says nothing
+// (some registries list too little), and somebody else's tag may be there.
 func (v *View) announcement(tag string) (c claim, known bool) {
-	if v == nil || v.tags != nil && !slices.Contains(v.tags, tag) {
+	if v == nil {
 		return claim{}, false
 	}
 	for _, c := range v.claims {
@@ -80,7 +82,7 @@ func (v *View) announcement(tag string) (c claim, known bool) {
 			return c, true
 		}
 	}
-	return claim{}, true
+	return claim{}, slices.Contains(v.tags, tag)
 }
 
 // StartAfresh makes the announcements fit a tag that is about to be written
